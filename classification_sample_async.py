@@ -1,0 +1,657 @@
+#!/usr/bin/env python3
+"""Classifies images with OpenVINO's asynchronous API and prints the most probable classes of each.
+
+    python classification_sample_async.py -m data/efficientnet-lite0.xml -i data/images
+
+The steps of `main` are the steps of any program that infers with OpenVINO: create a `Core`, read a model, build the
+preprocessing into it, set its batch, compile it for a device, start infer requests, use what they return.
+`infer_in_order` is the part to copy for an `AsyncInferQueue`.
+"""
+
+import argparse
+import codecs
+import math
+import os
+import re
+import signal
+import sys
+import threading
+import time
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import islice
+from pathlib import Path
+
+if __name__ == "__main__" and os.name == "posix":
+    # Ctrl-C ends the program at once, also during the imports below and inside OpenVINO's calls, which Python cannot
+    # interrupt; so does a reader of standard output that has seen enough (`| head`).
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    threading.Thread(target=lambda: os._exit(128 + signal.sigwait([signal.SIGINT])), daemon=True).start()
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+
+import cv2
+import numpy as np
+import openvino as ov
+from openvino.preprocess import PrePostProcessor
+from openvino.properties import enable_profiling, hint
+
+IDX_SUFFIX = "ubyte"  # digits.ubyte, and train-images-idx3-ubyte as MNIST has it
+IMAGE_SUFFIXES = (
+    ".avif", ".bmp", ".dib", ".exr", ".gif", ".hdr", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pfm", ".pgm", ".pic",
+    ".png", ".pnm", ".ppm", ".ras", ".sr", ".tif", ".tiff", ".webp", IDX_SUFFIX,
+)  # fmt: skip
+IDX_IMAGES_MAGIC = 0x00000803  # u8, three dimensions: https://yann.lecun.org/exdb/mnist/index.html
+BATCH_LIMIT = 16
+BATCHES_READ_AHEAD = 2
+
+
+class SampleError(Exception):
+    """What the user can mend: `main` prints it as one `[ ERROR ]` line."""
+
+
+@dataclass(frozen=True)
+class Image:
+    name: str
+    path: str
+    pixels: np.ndarray | None = None  # u8 [H,W] of an image in an IDX file, else None: still to be decoded
+    problem: str | None = None  # why the image cannot be classified, if that is known before decoding
+
+
+@dataclass(frozen=True)
+class Batch:
+    images: list[Image]
+    errors: list[BaseException | None]  # one per image: why it could not be read
+    tensor: ov.Tensor  # u8 [N,H,W,C]; rows past the images are padding, rows of unreadable images undefined
+
+
+@dataclass
+class Run:
+    """One inference of a batch: the userdata of its request, on which the callback leaves the output."""
+
+    batch: Batch
+    iteration: int
+    output: np.ndarray | Exception | None = None  # f32 [N,classes], once it is completed
+
+
+# Errors
+
+
+@contextmanager
+def failing(what):
+    """Turns any exception into a SampleError that says in one line what could not be done, and why."""
+    try:
+        yield
+    except SampleError:
+        raise
+    except Exception as error:
+        raise SampleError(f"{what}: {reason(error)}") from error
+
+
+def reason(error):
+    """The exception's message in one line, without where in OpenVINO's sources it was raised."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    lines = [line.strip() for line in str(error).splitlines()]
+    lines = [line for line in lines if line and not line.startswith("Exception from ")]
+    return " ".join(lines) or type(error).__name__
+
+
+# Command line
+
+
+class Parser(argparse.ArgumentParser):
+    def format_help(self):
+        devices = f"Available target devices: {', '.join(ov.Core().available_devices)}"
+        return "\n".join([super().format_help(), *version_lines(), "", devices, ""])
+
+
+def whole_number(minimum):
+    def convert(text):
+        if not text.isdecimal() or int(text) < minimum:
+            raise argparse.ArgumentTypeError(f"'{text}' is no whole number of {minimum} or more")
+        return int(text)
+
+    return convert
+
+
+def parse_args(argv):
+    parser = Parser(add_help=False)
+    options = parser.add_argument_group("Options")
+    add = options.add_argument
+    add("-h", "--help", action="help", help="Show this help message and exit.")
+    add(
+        "-m",
+        "--model",
+        required=True,
+        help="Required. Path to an .xml or .onnx file with a trained model, or to any other model that OpenVINO reads.",
+    )
+    add(
+        "-i",
+        "--input",
+        required=True,
+        nargs="+",
+        help="Required. Path to an image file(s), to a folder(s) with images, or to an IDX file(s) (.ubyte).",
+    )
+    add(
+        "-d",
+        "--device",
+        default="CPU",
+        help="Optional. Specify the target device to infer on; CPU, GPU, NPU, AUTO, HETERO:, MULTI: or BATCH: is "
+        "acceptable. The sample will look for a suitable plugin for device specified. Default value is CPU.",
+    )
+    add(
+        "-l",
+        "--cpu_extension",
+        help="Optional. Required for custom operations. Path to a shared library with their implementations.",
+    )
+    add(
+        "-pp",
+        "--plugin_dir",
+        help="Optional. Path to a plugin folder. The devices that its plugins.xml names become available to -d.",
+    )
+    add(
+        "--labels",
+        help="Optional. Labels mapping file, one label a line in class id order. By default the file beside the model "
+        "that has its name and the suffix .labels, if there is one.",
+    )
+    add(
+        "-nt",
+        "--number_top",
+        type=whole_number(1),
+        default=10,
+        help="Optional. Number of top results. Default value is 10.",
+    )
+    add(
+        "-ni",
+        "--number_iter",
+        type=whole_number(1),
+        help="Optional. Number of inference iterations, with a report of the throughput. Default value is 1.",
+    )
+    add(
+        "-nireq",
+        "--number_infer_requests",
+        type=whole_number(0),
+        default=0,
+        help="Optional. Number of infer requests. Default value is 0: as many as are optimal for the device.",
+    )
+    add("-pc", "--perf_counts", action="store_true", help="Optional. Report performance counters.")
+    add(
+        "-b",
+        "--batch_size",
+        type=whole_number(1),
+        help="Optional. Batch size. By default the number of images, split evenly into batches "
+        f"of {BATCH_LIMIT} at most.",
+    )
+    add(
+        "--infer_precision",
+        help="Optional. Precision to infer with, for example f32. By default the device's own choice.",
+    )
+    add(
+        "-v",
+        "--verbose",
+        action="store_true",
+        help="Optional. Log versions, files, the model's inputs and outputs, the batch size and completed requests.",
+    )
+    if not argv:
+        parser.print_help(sys.stderr)
+    return parser.parse_args(argv)
+
+
+# Log
+
+
+def log(*lines):
+    """Prints to standard output in one write, so that tables stay whole where several runs share a terminal."""
+    print("\n".join(f"[ INFO ] {line}" if line else "[ INFO ]" for line in lines))
+
+
+def log_warning(message):
+    print(f"[ WARNING ] {message}", file=sys.stderr)
+
+
+def version_lines():
+    build = ov.get_version()
+    return f"OpenVINO Runtime version ......... {build.partition('-')[0]}", f"Build ........... {build}"
+
+
+def port_name(port):
+    return port.any_name if port.names else "NONE"
+
+
+def log_model_info(model):
+    lines = [f"model name: {model.friendly_name}"]
+    for kind, ports in (("input", model.inputs), ("output", model.outputs)):
+        lines.append(f"    {kind}s")
+        for port in ports:
+            lines.append(f"        {kind} name: {port_name(port)}")
+            lines.append(f"        {kind} type: {port.element_type.get_type_name()}")
+            lines.append(f"        {kind} shape: {{{', '.join(str(dimension) for dimension in port.partial_shape)}}}")
+    log(*lines)
+
+
+# Files
+
+
+def check_paths(*paths):
+    """Raises SampleError for a path under which nothing can be reached; None stands for an option not given."""
+    for path in paths:
+        if path is not None:
+            with failing(f"Cannot read {path}"):
+                os.stat(path)
+
+
+def list_files(inputs):
+    """The files that `inputs` name, in their order; a folder stands for the images in it, sorted by name.
+
+    Raises SampleError for a folder without images.
+    """
+    files = []
+    for path in inputs:
+        if not os.path.isdir(path):
+            files.append(path)
+            continue
+        in_folder = [os.path.join(path, name) for name in sorted(os.listdir(path))]
+        images = [file for file in in_folder if looks_like_image(file)]
+        if not images:
+            raise SampleError(f"No images in the folder {path}")
+        files += images
+    return files
+
+
+def looks_like_image(path):
+    """By its suffix, so that damaged images are reported and not left out; else by its signature."""
+    if path.lower().endswith(IMAGE_SUFFIXES):
+        return not os.path.isdir(path)
+    return os.path.isfile(path) and cv2.haveImageReader(os.fsencode(path))
+
+
+def list_images(files):
+    images = []
+    for path in files:
+        if not os.path.isfile(path):
+            images.append(Image(path, path, problem="is no regular file"))
+        elif path.endswith(IDX_SUFFIX):
+            images += list_idx_images(path)
+        else:
+            images.append(Image(path, path))
+    return images
+
+
+def list_idx_images(path):
+    """The images of an IDX file (u8 [N,H,W] behind four big-endian u32: magic, N, H, W), mapped and not read."""
+    data = np.memmap(path, np.uint8, mode="r")
+    magic, count, height, width = (int(value) for value in data[:16].view(">u4"))
+    if magic != IDX_IMAGES_MAGIC:
+        return [Image(path, path, problem=f"is no IDX file of images (its magic number is {magic}, not 2051)")]
+    pixels = np.asarray(data[16 : 16 + count * height * width]).reshape(count, height, width)
+    return [Image(f"{path}[{index}]", path, pixels[index]) for index in range(count)]
+
+
+def read_labels(labels_path, model_path):
+    """Labels in class id order, or None without a label file.
+
+    A WordNet id in front of a label, as in ImageNet's `n01440764 tench, Tinca tinca`, is left out.
+    """
+    if labels_path is None:
+        labels_path = Path(model_path).with_suffix(".labels")
+        if not labels_path.is_file():
+            return None
+    with failing(f"Cannot read the labels {labels_path}"):
+        text = os.fsdecode(Path(labels_path).read_bytes().removeprefix(codecs.BOM_UTF8))
+    return [re.sub(r"^n\d{8}\s+", "", line.strip()) for line in text.rstrip().split("\n")]
+
+
+# Model
+
+
+def create_core(cpu_extension, plugin_dir):
+    core = ov.Core()
+    if plugin_dir is not None:
+        plugins = os.path.join(plugin_dir, "plugins.xml")
+        check_paths(plugins)
+        with failing(f"Cannot register the plugins of {plugins}"):
+            core.register_plugins(plugins)
+    if cpu_extension is not None:
+        with failing(f"Cannot load the extension {cpu_extension}"):
+            # a bare file name would be looked for among the system's libraries
+            core.add_extension(os.path.abspath(cpu_extension))
+    return core
+
+
+def read_model(core, path):
+    try:
+        model = core.read_model(path)
+    except Exception as error:
+        why = reason(error)
+        advice = ": if it is a custom operation, name the library that implements it with -l" if "opset" in why else ""
+        raise SampleError(f"Cannot read the model {path}: {why}{advice}") from error
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise SampleError(
+            "Models with only 1 input and output are supported. "
+            f"{path} has {len(model.inputs)} inputs and {len(model.outputs)} outputs."
+        )
+    return model
+
+
+def input_layout(model):
+    """The layout that the model states, else NCHW or NHWC, by where its shape has 1 or 3 channels.
+
+    Raises SampleError for an input that is no image of fixed height and width with 1 or 3 channels.
+    """
+    name, shape = port_name(model.input()), model.input().partial_shape
+    layout = ov.layout_helpers.get_layout(model.input())
+    if shape.rank != 4:
+        raise SampleError(f"The model's input {name} has the shape {shape}: it takes no images, [N,C,H,W] or [N,H,W,C]")
+    if layout.empty:
+        layout = ov.Layout("NCHW" if shape[1] in (1, 3) else "NHWC")
+    channels, height, width = (shape[layout.get_index_by_name(dimension)] for dimension in "CHW")
+    if channels not in (1, 3):
+        raise SampleError(f"The model's input {name} has the shape {shape}: only 1 or 3 channels are supported")
+    if height.is_dynamic or width.is_dynamic:
+        raise SampleError(
+            f"The model's input {name} has the shape {shape}: fix its height and width when converting it, "
+            f'for example `ovc model.onnx --input "{name}[1,3,224,224]"`'
+        )
+    return layout
+
+
+def build_preprocessing(model):
+    """The model with input u8 [N,H,W,C], as OpenCV decodes images, and output f32.
+
+    https://docs.openvino.ai/2026/openvino-workflow/running-inference/optimize-inference/optimize-preprocessing.html
+    """
+    ppp = PrePostProcessor(model)
+    ppp.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
+    ppp.input().model().set_layout(input_layout(model))
+    ppp.output().tensor().set_element_type(ov.Type.f32)
+    return ppp.build()
+
+
+def apply_batch_size(model, batch_size):
+    """Sets the batch and returns it: `batch_size`, or the model's own where its graph does not take another.
+
+    Some graphs have the batch written into a Reshape: `ov.set_batch` raises, or the output's first dimension stays.
+    """
+    own = model.input().partial_shape[0]
+    with suppress(RuntimeError):
+        ov.set_batch(model, batch_size)
+        if has_class_shape(model.output(), batch_size):
+            return batch_size
+    fallback = own.get_length() if own.is_static else 1
+    ov.set_batch(model, fallback)
+    if not has_class_shape(model.output(), fallback):
+        raise SampleError(
+            f"The model's output shape {model.output().partial_shape} is none of a classifier's: "
+            "[N,C], [N,C,1,1] or [N,1,1,C]"
+        )
+    log_warning(f"The model does not take the batch size {batch_size}, it runs with batch size {fallback}")
+    return fallback
+
+
+def has_class_shape(output, batch_size):
+    shape = output.partial_shape
+    if shape.is_dynamic or len(shape) not in (2, 4) or shape[0] != batch_size:
+        return False
+    return len(shape) == 2 or shape[2:4] == ov.PartialShape([1, 1]) or shape[1:3] == ov.PartialShape([1, 1])
+
+
+def even_batch_size(image_count):
+    """Up to BATCH_LIMIT all images make one batch; above it they are split evenly, so that little is padded."""
+    batches = math.ceil(image_count / BATCH_LIMIT)
+    return math.ceil(image_count / batches)
+
+
+def compile_model(core, model, device, config):
+    """Raises SampleError with the devices that there are, if the model cannot be loaded to `device`."""
+    try:
+        return core.compile_model(model, device, config)
+    except Exception as error:
+        available = core.available_devices
+        why = what_is_missing(device, available) or reason(error)
+        raise SampleError(
+            f"Cannot load the model to {device or 'a device without a name'}: {why.rstrip('.')}. "
+            f"Available target devices: {', '.join(available)}"
+        ) from error
+
+
+def what_is_missing(device, available):
+    """Says which of the devices in `device` (`CPU`, `HETERO:GPU.1,CPU`, `BATCH:GPU(4)`) is not there, if one is not."""
+    combined = re.fullmatch(r"(AUTO|BATCH|HETERO|MULTI)(?::(.*))?", device)
+    if combined and not combined[2]:
+        return f"{combined[1]} needs a list of devices, for example {combined[1]}:{available[0]}"
+    names = [re.sub(r"^-|\(.*\)$", "", name) for name in combined[2].split(",")] if combined else [device]
+    known = {*available, *(name.partition(".")[0] for name in available), *(f"{name}.0" for name in available)}
+    for name in names:
+        if name not in known:
+            suggestion = f", did you mean {name.upper()}?" if name.upper() in known else ""
+            return f"{name or 'that device'} is not available on this machine{suggestion}"
+    return None
+
+
+# Inference
+
+
+def read_batches(images, shape):
+    """Yields the images as batches of `shape` [N,H,W,C]; the next ones are decoded meanwhile, in a pool of threads."""
+    batch_size = shape[0]
+    images = iter(images)
+    buffers = threading.local()
+    window = deque()
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        while chunk := list(islice(images, batch_size)):
+            tensor = ov.Tensor(ov.Type.u8, shape)
+            tensor.data.fill(0)
+            reads = [pool.submit(read_image, image, slot, buffers) for image, slot in zip(chunk, tensor.data)]
+            window.append((chunk, reads, tensor))
+            if len(window) > BATCHES_READ_AHEAD:
+                yield finished_batch(*window.popleft())
+        while window:
+            yield finished_batch(*window.popleft())
+
+
+def finished_batch(images, reads, tensor):
+    return Batch(images, [read.exception() for read in reads], tensor)
+
+
+def read_image(image, slot, buffers):
+    """Decodes an image and resizes it into `slot`, u8 [H,W,C]: BGR for three channels, grayscale for one."""
+    if image.problem:
+        raise SampleError(image.problem)
+    height, width, channels = slot.shape
+    if image.pixels is None:
+        pixels = decode(image.path, cv2.IMREAD_COLOR if channels == 3 else cv2.IMREAD_GRAYSCALE, buffers)
+    else:
+        pixels = cv2.cvtColor(image.pixels, cv2.COLOR_GRAY2BGR) if channels == 3 else image.pixels
+    slot[:] = cv2.resize(pixels, (width, height)).reshape(slot.shape)
+
+
+def decode(path, flags, buffers):
+    """What `cv2.imread(path, flags)` returns; valid until this thread decodes its next image.
+
+    Where the thread's last image had the same size, its memory is used again: getting the pages of a photo from the
+    operating system costs almost as much as decoding it.
+    """
+    path = os.fsencode(path)  # OpenCV 5.0.0 crashes on a str that is not UTF-8
+    pixels = decode_into(buffers.pixels, path, flags) if hasattr(buffers, "pixels") else None
+    if pixels is None:
+        pixels = cv2.imread(path, flags)
+    if pixels is None:
+        raise SampleError("cannot be decoded as an image")
+    buffers.pixels = pixels
+    return pixels
+
+
+def decode_into(buffer, path, flags):
+    """The image in `buffer`, or None if it has another size or cannot be decoded."""
+    buffer.fill(0)  # a file that ends early leaves the rest as it was: not the last image
+    with suppress(cv2.error):  # another size
+        pixels = cv2.imread(path, buffer, flags)
+        # Some failures return None, others the buffer as it was.
+        if pixels is not None and cv2.hasNonZero(pixels.reshape(-1)):
+            return pixels
+    return None
+
+
+def infer_in_order(queue, batches, iterations):
+    """Infers each batch `iterations` times and yields the completed runs in order, whatever order they complete in.
+
+    A run is yielded as soon as all earlier ones are, so no more runs wait than the queue has requests.
+    Raises SampleError when inference fails.
+    https://docs.openvino.ai/2026/api/ie_python_api/_autosummary/openvino.AsyncInferQueue.html
+    """
+
+    def collect(request, run):
+        # An exception that leaves a callback ends the process at the queue's second call after it: keep it instead.
+        try:
+            run.output = request.get_output_tensor().data.copy()  # the request's next run overwrites its tensor
+        except Exception as error:
+            run.output = error
+
+    def completed():
+        while runs and runs[0].output is not None:
+            run = runs.popleft()
+            if isinstance(run.output, Exception):
+                raise run.output
+            yield run
+
+    queue.set_callback(collect)
+    runs = deque()
+    with failing("Inference failed"):
+        for batch in batches:
+            for iteration in range(iterations):
+                runs.append(Run(batch, iteration))
+                queue.start_async(batch.tensor, runs[-1])  # an ov.Tensor is not copied; waits for an idle request
+                yield from completed()
+        queue.wait_all()
+        yield from completed()
+
+
+# Results
+
+
+def top_class_ids(probabilities, number_top):
+    """The most probable classes first; of equally probable ones the lower class id, NaN last."""
+    return np.argsort(-probabilities, kind="stable")[:number_top]
+
+
+def log_table(name, probabilities, number_top, labels):
+    class_ids = top_class_ids(probabilities, number_top)
+    header = "class_id probability" if labels is None else "class_id probability label"
+    lines = [f"Image path: {name}", f"Top {len(class_ids)} results:", header, "-" * len(header)]
+    for class_id in class_ids:
+        row = f"{class_id:<8} {probabilities[class_id]:.7f}"
+        if labels is not None:
+            row = f"{row:<20} {labels[class_id] if class_id < len(labels) else ''}".rstrip()
+        lines.append(row)
+    log(*lines, "")
+
+
+def log_perf_counts(layers):
+    """`layers`: `profiling_info` of an infer request; times in microseconds."""
+    microsecond = timedelta(microseconds=1)
+    rows = [("name", "layer_type", "exec_type", "status", "real_time_us")]
+    rows += [
+        (layer.node_name, layer.node_type, layer.exec_type, layer.status.name, str(layer.real_time // microsecond))
+        for layer in layers
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+    total = sum((layer.real_time for layer in layers), timedelta()) // microsecond
+    log("Performance counters:", *table, f"Total time: {total} us", "")
+
+
+def main():
+    args = parse_args(sys.argv[1:])
+    # Names of files and labels are printed as the bytes they are, in any locale.
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(
+            encoding=sys.getfilesystemencoding(), errors=sys.getfilesystemencodeerrors(), line_buffering=True
+        )
+    # OpenCV would print a warning of its own beside ours.
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        return classify_images(args)
+    except (SampleError, RuntimeError, MemoryError, OSError) as error:
+        print(f"[ ERROR ] {reason(error)}", file=sys.stderr)
+        return 1
+
+
+def classify_images(args):
+    """Returns the exit status: 1 if an image could not be classified, else 0."""
+    if args.verbose:
+        log(*version_lines(), "", "Parsing input parameters")
+    check_paths(args.model, *args.input, args.labels, args.cpu_extension, args.plugin_dir)
+    files = list_files(args.input)
+    if args.verbose:
+        log(f"Files were added: {len(files)}", *(f"    {file}" for file in files))
+    images = list_images(files)
+    if not images:
+        raise SampleError(f"No images in {', '.join(files)}")
+    labels = read_labels(args.labels, args.model)
+
+    # Step 1. The core knows the devices and their plugins
+    log("Creating OpenVINO Runtime Core")
+    core = create_core(args.cpu_extension, args.plugin_dir)
+
+    # Step 2. Read the model
+    log(f"Reading the model: {args.model}")
+    model = read_model(core, args.model)
+    if args.verbose:
+        log_model_info(model)
+
+    with failing(f"Cannot prepare the model {args.model}"):
+        # Step 3. Build into the model what turns decoded images into its input, so that the device runs it
+        model = build_preprocessing(model)
+
+        # Step 4. Set the batch by the number of images
+        batch_size = apply_batch_size(model, args.batch_size or even_batch_size(len(images)))
+    if args.verbose:
+        log(f"Set batch size {batch_size}")
+        log_model_info(model)
+
+    # Step 5. Compile the model for the device: one run has the device to itself, several share it
+    log("Loading the model to the plugin")
+    iterations = args.number_iter or 1
+    run_count = math.ceil(len(images) / batch_size) * iterations
+    request_count = min(args.number_infer_requests, run_count)
+    mode = hint.PerformanceMode.LATENCY if 1 in (run_count, request_count) else hint.PerformanceMode.THROUGHPUT
+    config = {hint.performance_mode: mode, enable_profiling: args.perf_counts}
+    if args.infer_precision:
+        config[hint.inference_precision] = args.infer_precision
+    compiled_model = compile_model(core, model, args.device, config)
+
+    # Step 6. Start infer requests while images are still being read, print results while others are inferred
+    log("Starting inference in asynchronous mode")
+    queue = ov.AsyncInferQueue(compiled_model, request_count)
+    batches = read_batches(images, model.input().shape)
+    unclassified = 0
+    start = time.perf_counter()
+    for number, run in enumerate(infer_in_order(queue, batches, iterations), start=1):
+        if args.verbose:
+            log(f"Completed {number} async request execution")
+        if run.iteration > 0:
+            continue
+        for image, error, probabilities in zip(run.batch.images, run.batch.errors, run.output):
+            if error is None:
+                log_table(image.name, probabilities.ravel(), args.number_top, labels)
+            else:
+                log_warning(f"{image.name}: {error}")
+                unclassified += 1
+    seconds = time.perf_counter() - start
+
+    # Step 7. Report
+    if args.verbose:
+        log("Completed async requests execution")
+    if args.perf_counts:
+        log_perf_counts(queue[0].profiling_info)
+    if args.number_iter:
+        log(f"Throughput: {len(images) * iterations / seconds:.2f} FPS")
+    log("This sample is an API example. Use the dedicated `benchmark_app` tool for any performance measurements.")
+    return 1 if unclassified else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
