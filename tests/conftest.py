@@ -1,0 +1,81 @@
+"""What the tests share: running the script as a user does, reading its tables, and small real models."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+import pytest
+from openvino import opset13 as ops
+
+ROOT = Path(__file__).parent.parent
+SCRIPT = ROOT / "classification_sample_async.py"
+DATA = ROOT / "data"
+EFFICIENTNET = DATA / "efficientnet-lite0.xml"
+LENET = DATA / "lenet.onnx"
+DIGITS = DATA / "digits.ubyte"
+PHOTOS = sorted((DATA / "images").iterdir())
+
+
+def run(*args, timeout=60, cwd=ROOT, env=(), **options):
+    """Runs the script with `args`; standard output and error come as text in which any byte survives."""
+    return subprocess.run(
+        [sys.executable, str(SCRIPT), *map(os.fspath, args)],
+        capture_output=True,
+        encoding="utf-8",
+        errors="surrogateescape",
+        timeout=timeout,
+        cwd=cwd,
+        env={**os.environ, "COLUMNS": "80", **dict(env)},
+        **options,
+    )
+
+
+def classify(*args, **options):
+    """Runs the script, which must succeed without a word on standard error; returns its tables."""
+    done = run(*args, **options)
+    assert (done.returncode, done.stderr) == (0, "")
+    return tables(done.stdout)
+
+
+def tables(stdout):
+    """[(image path, [(class id, probability, label)])] in the order of the output."""
+    found = []
+    for line in stdout.split("\n"):
+        if line.startswith("[ INFO ] Image path: "):
+            found.append((line.removeprefix("[ INFO ] Image path: "), []))
+        elif row := re.fullmatch(r"\[ INFO \] (\d+) +(-?[\d.]+|-?inf|nan)(?: +(\S.*))?", line):
+            found[-1][1].append((int(row[1]), float(row[2]), row[3]))
+    return found
+
+
+def top_ids(rows):
+    return [class_id for class_id, _, _ in rows]
+
+
+def save_model(path, build, shape=(1, 3, 8, 8), element_type=np.float32, layout=None):
+    """Saves the model whose one output `build` makes of its one input, as IR; returns the path."""
+    image = ops.parameter(list(shape), element_type, name="image")
+    image.output(0).set_names({"image"})
+    outputs = build(image)
+    model = ov.Model(outputs if isinstance(outputs, list) else [outputs], [image], path.stem)
+    if layout:
+        ov.layout_helpers.set_layout(model.input(), ov.Layout(layout))
+    ov.save_model(model, path, compress_to_fp16=False)
+    return path
+
+
+def channel_means(image, axes=(2, 3)):
+    return ops.reduce_mean(image, np.array(axes), keep_dims=False)
+
+
+@pytest.fixture(scope="session")
+def channel_model(tmp_path_factory):
+    """Its three scores are the means of the channels, B, G and R for a model that gets BGR, each / 1024."""
+    return save_model(
+        tmp_path_factory.mktemp("models") / "channels.xml",
+        lambda image: ops.divide(channel_means(image), np.float32(1024)),
+    )

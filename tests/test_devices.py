@@ -1,0 +1,75 @@
+"""Devices: those that combine others, those that a plugin folder brings, those that are not there."""
+
+import re
+import shutil
+from pathlib import Path
+
+import openvino as ov
+import pytest
+from conftest import DIGITS, LENET, classify, run, tables, top_ids
+
+DEVICES_HERE = ", ".join(ov.Core().available_devices)
+
+
+def digits_on(device, *options, **run_options):
+    results = classify("-m", LENET, "-i", DIGITS, "-d", device, *options, **run_options)
+    return [top_ids(rows)[0] for _, rows in results]
+
+
+@pytest.mark.parametrize("device", ["HETERO:CPU", "MULTI:CPU", "AUTO", "AUTO:CPU", "BATCH:CPU", "BATCH:CPU(4)"])
+def test_devices_that_combine_others(device):
+    assert digits_on(device) == list(range(10))
+    assert digits_on(device, "-b", "1", "-nireq", "4") == list(range(10))
+
+
+@pytest.fixture(scope="module")
+def plugin_folder(tmp_path_factory):
+    """A device MYCPU: a copy of the wheel's CPU plugin under another name, as a vendor's plugin would come."""
+    folder = tmp_path_factory.mktemp("plugins")
+    library = Path(ov.__file__).parent / "libs" / "libopenvino_intel_cpu_plugin.so"
+    if not library.is_file():
+        pytest.skip("the openvino wheel of this platform has its CPU plugin under another name")
+    shutil.copy(library, folder / "libmycpu.so")
+    (folder / "plugins.xml").write_text('<ie><plugins><plugin name="MYCPU" location="libmycpu.so"/></plugins></ie>')
+    return folder
+
+
+@pytest.mark.parametrize("device", ["MYCPU", "HETERO:MYCPU,CPU", "MULTI:MYCPU,CPU"])
+def test_plugin_folder(plugin_folder, device):
+    assert digits_on(device, "-pp", plugin_folder) == list(range(10))
+
+
+def test_plugin_folder_by_relative_path(plugin_folder):
+    assert digits_on("MYCPU", "-pp", plugin_folder.name, cwd=plugin_folder.parent) == list(range(10))
+
+
+def test_without_its_folder_the_device_is_not_there():
+    error_for("MYCPU")
+
+
+def test_plugin_folder_without_plugins_xml(tmp_path):
+    done = run("-m", LENET, "-i", DIGITS, "-pp", tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == f"[ ERROR ] Cannot read {tmp_path}/plugins.xml: No such file or directory\n"
+
+
+def error_for(device):
+    done = run("-m", LENET, "-i", DIGITS, "-d", device)
+    assert (done.returncode, tables(done.stdout)) == (1, [])
+    [line] = done.stderr.splitlines()
+    assert line.startswith("[ ERROR ] ")
+    assert line.endswith(f"Available target devices: {DEVICES_HERE}")
+    return line
+
+
+@pytest.mark.skipif("GPU" in DEVICES_HERE, reason="there is a GPU")
+@pytest.mark.parametrize("device", ["GPU", "GPU.1", "HETERO:GPU,CPU", "MULTI:CPU,GPU", "AUTO:GPU", "BATCH:GPU(4)"])
+def test_no_gpu(device):
+    assert re.search(r"GPU(\.1)? is not available on this machine", error_for(device))
+
+
+@pytest.mark.parametrize(
+    "device, named", [("FOO", "FOO"), ("HETERO:FOO,CPU", "FOO"), ("CPU,GPU", "CPU,GPU"), ("CPU.7", "CPU.7")]
+)
+def test_misspelled(device, named):
+    assert f"{named} is not available on this machine" in error_for(device)

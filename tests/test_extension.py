@@ -1,0 +1,72 @@
+"""`-l` with a real extension library: custom_op.cpp, compiled against the openvino wheel."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import cv2
+import numpy as np
+import openvino as ov
+import pytest
+from conftest import PHOTOS, channel_means, classify, run, save_model, tables, top_ids
+from openvino import opset13 as ops
+
+COMPILER = shutil.which(os.environ.get("CXX", "c++")) or shutil.which("g++") or shutil.which("clang++")
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory):
+    if COMPILER is None:
+        assert "CI" not in os.environ, "CI installs a C++ compiler"
+        pytest.skip("no C++ compiler")
+    package = Path(ov.__file__).parent
+    [runtime] = (package / "libs").glob("libopenvino.so.*")
+    built = tmp_path_factory.mktemp("extension") / "libcustom_op.so"
+    source = Path(__file__).with_name("custom_op.cpp")
+    subprocess.run(
+        [COMPILER, "-std=c++17", "-shared", "-fPIC", f"-I{package / 'include'}", source, "-o", built, runtime],
+        check=True,
+    )
+    return built
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """softmax(Twice(mean of each channel) / 64); Twice is written into the IR in place of a ReLU."""
+    path = save_model(
+        tmp_path_factory.mktemp("custom") / "twice.xml",
+        lambda image: ops.softmax(ops.divide(ops.relu(channel_means(image)), np.float32(64)), 1),
+    )
+    text = path.read_text()
+    assert text.count('type="ReLU" version="opset1"') == 1
+    path.write_text(text.replace('type="ReLU" version="opset1"', 'type="Twice" version="extension"'))
+    return path
+
+
+def test_with_the_library_the_operation_is_computed(library, model):
+    results = classify("-m", model, "-i", *PHOTOS, "-l", library, "--infer_precision", "f32")
+    for photo, (_, rows) in zip(PHOTOS, results):
+        scores = 2 * cv2.resize(cv2.imread(str(photo)), (8, 8)).mean(axis=(0, 1)) / 64
+        expected = np.exp(scores) / np.exp(scores).sum()
+        assert {row[0]: row[1] for row in rows} == pytest.approx(dict(enumerate(expected)), abs=1e-5)
+
+
+def test_a_library_in_the_current_folder(library, model):
+    [(_, rows)] = classify("-m", model, "-i", PHOTOS[0], "-l", library.name, cwd=library.parent)
+    assert sorted(top_ids(rows)) == [0, 1, 2]
+
+
+def test_without_the_library_the_error_names_the_operation_and_the_option(model):
+    done = run("-m", model, "-i", PHOTOS[0])
+    assert (done.returncode, tables(done.stdout)) == (1, [])
+    [line] = done.stderr.splitlines()
+    assert line.startswith(f"[ ERROR ] Cannot read the model {model}: ")
+    assert "Twice" in line and "-l" in line
+
+
+def test_a_file_that_is_no_library(model):
+    done = run("-m", model, "-i", PHOTOS[0], "-l", PHOTOS[0])
+    assert (done.returncode, tables(done.stdout)) == (1, [])
+    [line] = done.stderr.splitlines()
+    assert line.startswith(f"[ ERROR ] Cannot load the extension {PHOTOS[0]}: ")
