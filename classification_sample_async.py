@@ -44,7 +44,7 @@ IMAGE_SUFFIXES = (
     ".png", ".pnm", ".ppm", ".ras", ".sr", ".tif", ".tiff", ".webp", IDX_SUFFIX,
 )  # fmt: skip
 IDX_IMAGES_MAGIC = 0x00000803  # u8, three dimensions: https://yann.lecun.org/exdb/mnist/index.html
-BATCH_LIMIT = 16
+BATCH_LIMIT = 8
 BATCHES_READ_AHEAD = 2
 
 
@@ -64,7 +64,7 @@ class Image:
 class Batch:
     images: list[Image]
     errors: list[BaseException | None]  # one per image: why it could not be read
-    tensor: ov.Tensor  # u8 [N,H,W,C]; rows past the images are padding, rows of unreadable images undefined
+    tensor: ov.Tensor  # u8 [N,H,W,C]; rows without a readable image are zero
 
 
 @dataclass
@@ -301,7 +301,7 @@ def read_labels(labels_path, model_path):
             return None
     with failing(f"Cannot read the labels {labels_path}"):
         text = os.fsdecode(Path(labels_path).read_bytes().removeprefix(codecs.BOM_UTF8))
-    return [re.sub(r"^n\d{8}\s+", "", line.strip()) for line in text.rstrip().split("\n")]
+    return [line.strip() for line in re.sub(r"^n\d{8}\s", "", text.rstrip(), flags=re.MULTILINE).split("\n")]
 
 
 # Model
@@ -419,10 +419,13 @@ def compile_model(core, model, device, config):
 
 def what_is_missing(device, available):
     """Says which of the devices in `device` (`CPU`, `HETERO:GPU.1,CPU`, `BATCH:GPU(4)`) is not there, if one is not."""
-    combined = re.fullmatch(r"(AUTO|BATCH|HETERO|MULTI)(?::(.*))?", device)
-    if combined and not combined[2]:
-        return f"{combined[1]} needs a list of devices, for example {combined[1]}:{available[0]}"
-    names = [re.sub(r"^-|\(.*\)$", "", name) for name in combined[2].split(",")] if combined else [device]
+    virtual, _, listed = device.partition(":")
+    if virtual in ("AUTO", "BATCH", "HETERO", "MULTI"):
+        names = [re.sub(r"^-|\(.*\)$", "", name) for name in listed.split(",") if name]
+        if not names and virtual != "AUTO":
+            return f"{virtual} needs a list of devices, for example {virtual}:{available[0]}"
+    else:
+        names = [device]
     known = {*available, *(name.partition(".")[0] for name in available), *(f"{name}.0" for name in available)}
     for name in names:
         if name not in known:
@@ -434,26 +437,31 @@ def what_is_missing(device, available):
 # Inference
 
 
-def read_batches(images, shape):
-    """Yields the images as batches of `shape` [N,H,W,C]; the next ones are decoded meanwhile, in a pool of threads."""
-    batch_size = shape[0]
-    images = iter(images)
+def read_ahead(images, shape):
+    """Starts to read `images` in a pool of threads; returns an iterator over them as batches of `shape` [N,H,W,C].
+
+    No more than BATCHES_READ_AHEAD batches are in memory before they are asked for, however many images there are.
+    """
+    pool = ThreadPoolExecutor(os.cpu_count())
     buffers = threading.local()
-    window = deque()
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        while chunk := list(islice(images, batch_size)):
-            tensor = ov.Tensor(ov.Type.u8, shape)
-            tensor.data.fill(0)
-            reads = [pool.submit(read_image, image, slot, buffers) for image, slot in zip(chunk, tensor.data)]
-            window.append((chunk, reads, tensor))
-            if len(window) > BATCHES_READ_AHEAD:
-                yield finished_batch(*window.popleft())
-        while window:
-            yield finished_batch(*window.popleft())
+    images = iter(images)
 
+    def start_reading(chunk):
+        tensor = ov.Tensor(ov.Type.u8, shape)
+        tensor.data.fill(0)
+        return chunk, tensor, [pool.submit(read_image, image, slot, buffers) for image, slot in zip(chunk, tensor.data)]
 
-def finished_batch(images, reads, tensor):
-    return Batch(images, [read.exception() for read in reads], tensor)
+    started = map(start_reading, iter(lambda: list(islice(images, shape[0])), []))
+    window = deque(islice(started, BATCHES_READ_AHEAD))
+
+    def batches():
+        with pool:
+            while window:
+                chunk, tensor, reads = window.popleft()
+                window.extend(islice(started, 1))
+                yield Batch(chunk, [read.exception() for read in reads], tensor)
+
+    return batches()
 
 
 def read_image(image, slot, buffers):
@@ -549,6 +557,16 @@ def log_table(name, probabilities, number_top, labels):
     log(*lines, "")
 
 
+def log_batch(batch, output, number_top, labels):
+    """Returns how many of the batch's images could not be read: each of them gets a warning in place of a table."""
+    for image, error, probabilities in zip(batch.images, batch.errors, output):
+        if error is None:
+            log_table(image.name, probabilities.ravel(), number_top, labels)
+        else:
+            log_warning(f"{image.name}: {reason(error)}")
+    return sum(error is not None for error in batch.errors)
+
+
 def log_perf_counts(layers):
     """`layers`: `profiling_info` of an infer request; times in microseconds."""
     microsecond = timedelta(microseconds=1)
@@ -612,7 +630,10 @@ def classify_images(args):
         log(f"Set batch size {batch_size}")
         log_model_info(model)
 
-    # Step 5. Compile the model for the device: one run has the device to itself, several share it
+    # Step 5. Start to read the images, so that they are there when the model is
+    batches = read_ahead(images, model.input().shape)
+
+    # Step 6. Compile the model for the device: a single run has the device to itself, several share it
     log("Loading the model to the plugin")
     iterations = args.number_iter or 1
     run_count = math.ceil(len(images) / batch_size) * iterations
@@ -623,26 +644,26 @@ def classify_images(args):
         config[hint.inference_precision] = args.infer_precision
     compiled_model = compile_model(core, model, args.device, config)
 
-    # Step 6. Start infer requests while images are still being read, print results while others are inferred
+    # Step 7. Infer, and print the tables of one batch while the next ones are inferred
     log("Starting inference in asynchronous mode")
     queue = ov.AsyncInferQueue(compiled_model, request_count)
-    batches = read_batches(images, model.input().shape)
-    unclassified = 0
+    show_progress = len(images) > batch_size and sys.stderr.isatty() and not sys.stdout.isatty()
+    done = unclassified = 0
     start = time.perf_counter()
     for number, run in enumerate(infer_in_order(queue, batches, iterations), start=1):
         if args.verbose:
             log(f"Completed {number} async request execution")
         if run.iteration > 0:
             continue
-        for image, error, probabilities in zip(run.batch.images, run.batch.errors, run.output):
-            if error is None:
-                log_table(image.name, probabilities.ravel(), args.number_top, labels)
-            else:
-                log_warning(f"{image.name}: {error}")
-                unclassified += 1
+        unclassified += log_batch(run.batch, run.output, args.number_top, labels)
+        done += len(run.batch.images)
+        if show_progress:
+            print(
+                f"{done}/{len(images)} images", end="\n" if done == len(images) else "\r", file=sys.stderr, flush=True
+            )
     seconds = time.perf_counter() - start
 
-    # Step 7. Report
+    # Step 8. Report
     if args.verbose:
         log("Completed async requests execution")
     if args.perf_counts:

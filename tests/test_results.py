@@ -88,7 +88,7 @@ def test_the_same_run_prints_the_same_bytes_whatever_completes_first(many_photos
     assert run(*arguments).stdout == run(*arguments).stdout
 
 
-@pytest.mark.parametrize("count, batches", [(1, [1]), (16, [16]), (17, [9, 8]), (33, [11, 11, 11])])
+@pytest.mark.parametrize("count, batches", [(1, [1]), (8, [8]), (9, [5, 4]), (17, [6, 6, 5]), (33, [7, 7, 7, 7, 5])])
 def test_the_batch_comes_from_the_image_count(many_photos, count, batches):
     done = run("-m", EFFICIENTNET, "-i", *sorted(many_photos.iterdir())[:count], "-v", "-nt", "1")
     assert f"[ INFO ] Set batch size {batches[0]}\n" in done.stdout

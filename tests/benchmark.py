@@ -1,0 +1,307 @@
+"""Measures speed and memory of the sample against what they must reach; prints a table for the README.
+
+    python tests/benchmark.py                  # all of it, about ten minutes on two cores
+    python tests/benchmark.py runs first       # only the parts named: runs, app, batches, long
+
+Every figure is a median over pairs of runs that were made in turn, so that a machine that is slow for a while is slow
+for both sides. Nothing here is a test: timings belong to the machine.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, median
+
+import cv2
+import numpy as np
+import openvino as ov
+from openvino import opset13 as ops
+
+ROOT = Path(__file__).parent.parent
+SCRIPT = ROOT / "classification_sample_async.py"
+EFFICIENTNET = ROOT / "data" / "efficientnet-lite0.xml"
+PHOTOS = sorted((ROOT / "data" / "images").iterdir())
+CORES = os.cpu_count()
+GRAIN = 4  # standard deviation, as of a small sensor in daylight: makes the JPEGs as large as a camera's
+
+# A plain sample in the style of the official one: one image per request, no hint, tables printed in the callback.
+PLAIN_SAMPLE = """
+import argparse, logging, sys
+import cv2, numpy as np, openvino as ov
+
+def print_table(request, path):
+    probabilities = next(iter(request.results.values())).ravel()
+    logging.info(f"Image path: {path}")
+    logging.info("Top 10 results:")
+    logging.info("class_id probability")
+    logging.info("--------------------")
+    for class_id in np.argsort(probabilities)[::-1][:10]:
+        logging.info(f"{class_id:<8} {probabilities[class_id]:.7f}")
+    logging.info("")
+
+parser = argparse.ArgumentParser()
+parser.add_argument("-m")
+parser.add_argument("-i", nargs="+")
+args = parser.parse_args()
+logging.basicConfig(format="[ %(levelname)s ] %(message)s", level=logging.INFO, stream=sys.stdout)
+core = ov.Core()
+model = core.read_model(args.m)
+ppp = ov.preprocess.PrePostProcessor(model)
+ppp.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
+ppp.input().model().set_layout(ov.Layout("NCHW"))
+ppp.output().tensor().set_element_type(ov.Type.f32)
+model = ppp.build()
+_, height, width, _ = model.input().shape
+queue = ov.AsyncInferQueue(core.compile_model(model, "CPU"))
+queue.set_callback(print_table)
+for path in args.i:
+    image = cv2.imread(path)
+    resized = cv2.resize(image, (width, height))
+    queue.start_async({0: resized[np.newaxis]}, path)
+queue.wait_all()
+"""
+
+# CPU seconds that decoding and resizing take alone, in one thread, with the sample's own function.
+DECODE_ALONE = """
+import sys, threading, time
+from pathlib import Path
+from statistics import mean, median
+import numpy as np
+sys.path.insert(0, sys.argv[1])
+import classification_sample_async as sample
+paths = sorted(map(str, Path(sys.argv[2]).iterdir()))
+slot, buffers = np.empty((224, 224, 3), np.uint8), threading.local()
+start = time.process_time()
+for path in paths:
+    sample.read_image(sample.Image(path, path), slot, buffers)
+print(time.process_time() - start)
+"""
+
+# CPU seconds that inference of as many images takes alone, with the sample's model, batch and hint.
+INFER_ALONE = """
+import sys, time
+import openvino as ov
+sys.path.insert(0, sys.argv[1])
+import classification_sample_async as sample
+core, count = ov.Core(), int(sys.argv[3])
+model = sample.build_preprocessing(core.read_model(sys.argv[2]))
+batch_size = sample.apply_batch_size(model, sample.even_batch_size(count))
+queue = ov.AsyncInferQueue(core.compile_model(model, "CPU", {"PERFORMANCE_HINT": "THROUGHPUT"}))
+tensor = ov.Tensor(ov.Type.u8, model.input().shape)
+tensor.data[:] = 127
+start = time.process_time()
+for _ in range(count // batch_size):
+    queue.start_async(tensor)
+queue.wait_all()
+print(time.process_time() - start)
+"""
+
+
+@dataclass(frozen=True)
+class Measured:
+    seconds: float  # of the whole process
+    peak_kb: int
+
+
+def measure(*command):
+    """Runs `command` to its end and takes the operating system's account of it."""
+    start = time.perf_counter()
+    process = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - start
+    if status:
+        raise SystemExit(f"failed: {command[:8]}")
+    return Measured(seconds, usage.ru_maxrss)
+
+
+def seconds_to_first_table(*command):
+    start = time.perf_counter()
+    with subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        next(line for line in process.stdout if b"Image path:" in line)
+        seconds = time.perf_counter() - start
+        process.kill()
+    return seconds
+
+
+def sample(model, *options):
+    return (sys.executable, SCRIPT, "-m", model, *options)
+
+
+def printed_number(*command):
+    return float(subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True).stdout)
+
+
+def median_ratio(numerators, denominators):
+    return median(a / b for a, b in zip(numerators, denominators))
+
+
+def report(what, against, value, target, detail=""):
+    print(f"| {what} | {against} | {target} | {value:.2f} | {detail} |", flush=True)
+
+
+def make_photos(folder, count):
+    """JPEGs of 1280x960, quality 90: enlarged details of the photographs in data/, with grain as a sensor's."""
+    sources = [cv2.imread(str(photo)) for photo in PHOTOS]
+
+    def make(index):
+        random = np.random.default_rng(index)
+        source = sources[index % len(sources)]
+        rows, columns = (int(size * random.uniform(0.6, 1)) for size in source.shape[:2])
+        top, left = (random.integers(size - part + 1) for size, part in zip(source.shape, (rows, columns)))
+        photo = cv2.resize(source[top : top + rows, left : left + columns], (1280, 960), interpolation=cv2.INTER_CUBIC)
+        grain = random.normal(0, GRAIN, (*photo.shape[:2], 1))
+        photo = np.clip(photo + grain, 0, 255).astype(np.uint8)
+        cv2.imwrite(str(folder / f"{index:05}.jpg"), photo, [cv2.IMWRITE_JPEG_QUALITY, 90])
+
+    with ThreadPoolExecutor(CORES) as pool:
+        list(pool.map(make, range(count)))
+    return sorted(folder.iterdir())
+
+
+def measure_runs(folder, pairs, count):
+    photos = make_photos(folder, count)
+    size = mean(photo.stat().st_size for photo in photos) / 1000
+    tiny = folder.parent / "tiny.png"
+    cv2.imwrite(str(tiny), np.zeros((8, 8, 3), np.uint8))
+    plain_script = folder.parent / "plain_sample.py"
+    plain_script.write_text(PLAIN_SAMPLE)
+    plain = (sys.executable, plain_script, "-m", EFFICIENTNET, "-i")
+    whole, whole_plain, limits, one, one_plain, hundred, first_of_all, first_of_16 = ([] for _ in range(8))
+    for _ in range(pairs):
+        whole_plain.append(measure(*plain, *photos))
+        whole.append(measure(*sample(EFFICIENTNET, "-i", folder)))
+        start_up = measure(*sample(EFFICIENTNET, "-i", tiny)).seconds
+        decode = printed_number(sys.executable, "-c", DECODE_ALONE, ROOT, folder)
+        infer = printed_number(sys.executable, "-c", INFER_ALONE, ROOT, EFFICIENTNET, count)
+        limits.append((start_up, decode, infer))
+        hundred.append(measure(*sample(EFFICIENTNET, "-i", *photos[:100])))
+        for _ in range(3):  # short runs: more of them
+            first_of_all.append(seconds_to_first_table(*sample(EFFICIENTNET, "-i", folder)))
+            first_of_16.append(seconds_to_first_table(*sample(EFFICIENTNET, "-i", *photos[:16])))
+            one_plain.append(measure(*plain, photos[0]))
+            one.append(measure(*sample(EFFICIENTNET, "-i", photos[0])))
+
+    seconds, seconds_plain, one, one_plain = (
+        [run.seconds for run in runs] for runs in (whole, whole_plain, one, one_plain)
+    )
+    limit = [start + (decode + infer) / CORES for start, decode, infer in limits]
+    start, decode, infer = (median(column) for column in zip(*limits))
+    report(
+        f"whole run, {count} images", "plain sample", median_ratio(seconds_plain, seconds), "≥ 1.45",
+        f"{median(seconds_plain):.2f} s / {median(seconds):.2f} s; {size:.0f} kB a photo",
+    )  # fmt: skip
+    report(
+        f"whole run, {count} images", "limit of the machine", median_ratio(limit, seconds), "≥ 0.90",
+        f"({start:.2f} s + ({decode:.2f} s + {infer:.2f} s) / {CORES}) / {median(seconds):.2f} s",
+    )  # fmt: skip
+    report(
+        "whole run, 1 image", "plain sample", median_ratio(one_plain, one), "≥ 0.97",
+        f"{median(one_plain):.3f} s / {median(one):.3f} s",
+    )  # fmt: skip
+    report(
+        f"peak memory, {count} images", "100 images",
+        median_ratio([run.peak_kb for run in whole], [run.peak_kb for run in hundred]), "≤ 1.05",
+        f"{median(run.peak_kb for run in whole) // 1024} MiB",
+    )  # fmt: skip
+    report(
+        f"time to the first table, {count} images", "16 images", median_ratio(first_of_all, first_of_16), "≤ 1.3",
+        f"{median(first_of_all):.2f} s / {median(first_of_16):.2f} s",
+    )  # fmt: skip
+
+
+def measure_against_benchmark_app(folder, pairs):
+    photos = make_photos(folder, 16)
+    application = Path(sys.executable).with_name("benchmark_app")
+    sample_fps, application_fps = [], []
+    for _ in range(pairs):
+        application_fps.append(throughput(
+            application, "-m", EFFICIENTNET, "-d", "CPU", "-b", "16", "-nireq", CORES, "-hint", "throughput",
+            "-ip", "u8", "-niter", "200",
+        ))  # fmt: skip
+        sample_fps.append(throughput(*sample(EFFICIENTNET, "-i", *photos, "-b", "16", "-nireq", CORES, "-ni", "200")))
+    report(
+        "`-ni 200`, one batch of 16", "`benchmark_app`", median_ratio(sample_fps, application_fps), "≥ 0.97",
+        f"{median(sample_fps):.0f} FPS / {median(application_fps):.0f} FPS",
+    )  # fmt: skip
+
+
+def throughput(*command):
+    output = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True).stdout
+    return float(re.search(r"Throughput: +([\d.]+) FPS", output)[1])
+
+
+def save_resnet50(path):
+    """ResNet-50 v1 with random weights: what it computes is of no interest, what it costs is."""
+    random = np.random.default_rng(0)
+
+    def convolve(x, channels, kernel, stride, relu=True):
+        inputs = x.get_output_partial_shape(0)[1].get_length()
+        weights = random.normal(0, (inputs * kernel * kernel) ** -0.5, (channels, inputs, kernel, kernel))
+        pad = [kernel // 2] * 2
+        x = ops.convolution(x, weights.astype(np.float32), [stride] * 2, pad, pad, [1, 1])
+        return ops.relu(x) if relu else x
+
+    image = ops.parameter([1, 3, 224, 224], np.float32, name="image")
+    x = ops.max_pool(convolve(image, 64, 7, 2), [2, 2], [1, 1], [1, 1], [1, 1], [3, 3]).output(0).node
+    for stage, (channels, blocks) in enumerate([(64, 3), (128, 4), (256, 6), (512, 3)]):
+        for block in range(blocks):
+            stride = 2 if stage and not block else 1
+            shortcut = x if block else convolve(x, 4 * channels, 1, stride, relu=False)
+            x = convolve(convolve(x, channels, 1, 1), channels, 3, stride)
+            x = ops.relu(ops.add(convolve(x, 4 * channels, 1, 1, relu=False), shortcut))
+    weights = random.normal(0, 0.02, (2048, 1000)).astype(np.float32)
+    x = ops.softmax(ops.matmul(ops.reduce_mean(x, np.array([2, 3])), weights, False, False), 1)
+    ov.save_model(ov.Model([x], [image], "resnet50"), path)
+    return path
+
+
+def measure_batches(folder, rounds, count):
+    """Whole runs over `count` photos by batch size, for the shipped model and one with ten times its arithmetic."""
+    make_photos(folder, count)
+    resnet50 = save_resnet50(folder.parent / "resnet50.xml")
+    batch_sizes = [1, 2, 4, 8, 16, 32, count]
+    print(f"\n| model, {count} images | " + " | ".join(f"batch {size}" for size in batch_sizes) + " |")
+    print("|---|" + "---|" * len(batch_sizes))
+    for model in (EFFICIENTNET, resnet50):
+        runs = {size: [] for size in batch_sizes}
+        for _ in range(rounds):
+            for size in batch_sizes:
+                runs[size].append(measure(*sample(model, "-i", folder, "-b", size)))
+        cells = [
+            f"{median(run.seconds for run in runs[size]):.2f} s, "
+            f"{median(run.peak_kb for run in runs[size]) // 1024} MiB"
+            for size in batch_sizes
+        ]
+        print(f"| {model.stem} | " + " | ".join(cells) + " |", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", choices=["runs", "app", "batches", []], default=["runs", "app", "batches"])
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--images", type=int, default=1000)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folders = {part: Path(temporary) / part / "photos" for part in args.parts}
+        for folder in folders.values():
+            folder.mkdir(parents=True)
+        print(f"{CORES} cores, OpenVINO {ov.get_version()}, OpenCV {cv2.__version__}, {args.pairs} pairs\n")
+        if {"runs", "app"} & set(args.parts):
+            print("| what | against | target | measured | |\n|---|---|---|---|---|")
+        if "runs" in args.parts:
+            measure_runs(folders["runs"], args.pairs, args.images)
+        if "app" in args.parts:
+            measure_against_benchmark_app(folders["app"], args.pairs)
+        if "batches" in args.parts:
+            measure_batches(folders["batches"], 3, 256)
+
+
+if __name__ == "__main__":
+    main()

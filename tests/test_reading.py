@@ -1,0 +1,163 @@
+"""What is decoded, and how far ahead: the same pixels as `cv2.imread` and `cv2.resize` with defaults, in any order."""
+
+import os
+import pty
+import random
+import sys
+import threading
+
+import cv2
+import numpy as np
+import openvino as ov
+import pytest
+from conftest import LENET, ROOT, classify, run, save_model
+from openvino import opset13 as ops
+
+sys.path.insert(0, str(ROOT))
+import classification_sample_async as sample
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """Two sizes, colour and gray, alpha, 16 bits, a turned photo, a black one; and damaged ones among them."""
+    folder = tmp_path_factory.mktemp("pictures")
+    generator = np.random.default_rng(0)
+    for size in ((40, 60), (64, 48)):
+        name = "x".join(map(str, size))
+        colour = cv2.resize(generator.integers(0, 256, (8, 8, 3), np.uint8), size[::-1], interpolation=cv2.INTER_CUBIC)
+        written = {
+            "colour.jpg": colour,
+            "colour.png": colour,
+            "colour.tiff": colour,
+            "gray.png": colour[:, :, 0],
+            "alpha.png": np.dstack([colour, colour[:, :, :1]]),
+            "deep.png": colour.astype(np.uint16) * 257,
+            "white.bmp": np.full_like(colour, 255),
+            "black.bmp": np.zeros_like(colour),
+        }
+        for kind, pixels in written.items():
+            assert cv2.imwrite(str(folder / f"{name}-{kind}"), pixels)
+        for kind in ("colour.jpg", "colour.png", "colour.tiff", "white.bmp"):
+            data = (folder / f"{name}-{kind}").read_bytes()
+            (folder / f"{name}-short-{kind}").write_bytes(data[: len(data) * 2 // 3])
+            (folder / f"{name}-no-header-{kind}").write_bytes(data[:12])
+        jpeg = (folder / f"{name}-colour.jpg").read_bytes()
+        # an Exif block with the one tag Orientation = 6: to be turned by 90 degrees
+        tiff = b"II*\x00\x08\x00\x00\x00\x01\x00\x12\x01\x03\x00\x01\x00\x00\x00\x06\x00\x00\x00\x00\x00\x00\x00"
+        block = b"Exif\x00\x00" + tiff
+        exif = b"\xff\xe1" + (len(block) + 2).to_bytes(2, "big") + block
+        (folder / f"{name}-turned.jpg").write_bytes(jpeg[:2] + exif + jpeg[2:])
+    return folder
+
+
+def whole(path):
+    return "short" not in path.name and "no-header" not in path.name
+
+
+@pytest.mark.parametrize("flags", [cv2.IMREAD_COLOR, cv2.IMREAD_GRAYSCALE])
+def test_decode_equals_imread_in_any_order(pictures, flags):
+    paths = sorted(pictures.iterdir()) * 8
+    random.Random(0).shuffle(paths)
+    buffers = threading.local()
+    turned = cv2.imread(str(pictures / "40x60-turned.jpg"))
+    assert turned.shape == (60, 40, 3), "the Exif block is right"
+    for path in paths:
+        expected = cv2.imread(str(path), flags)
+        if expected is None:
+            with pytest.raises(sample.SampleError):
+                sample.decode(str(path), flags, buffers)
+        else:
+            decoded = sample.decode(str(path), flags, buffers)
+            if whole(path):
+                assert np.array_equal(decoded, expected), path.name
+
+
+@pytest.mark.parametrize("kind", ["jpg", "png", "tiff"])
+def test_in_a_damaged_file_the_image_before_it_does_not_show(pictures, kind):
+    """A file that ends early, after a white picture of its size and after a black one."""
+    decoded = []
+    for before in ("white", "black"):
+        buffers = threading.local()
+        sample.decode(str(pictures / f"40x60-{before}.bmp"), cv2.IMREAD_COLOR, buffers)
+        try:
+            decoded.append(
+                sample.decode(str(pictures / f"40x60-short-colour.{kind}"), cv2.IMREAD_COLOR, buffers).copy()
+            )
+        except sample.SampleError:
+            decoded.append(None)
+    assert (decoded[0] is None) == (decoded[1] is None)
+    assert decoded[0] is None or np.array_equal(*decoded)
+
+
+def test_tables_hold_the_pixels_of_imread_and_resize(pictures, tmp_path):
+    """A model whose 192 scores are its input's pixels, so that the tables say what was decoded."""
+    model = save_model(
+        tmp_path / "pixels.xml",
+        lambda image: ops.divide(ops.reshape(image, np.array([-1, 192]), False), np.float32(1024)),
+    )
+    paths = [path for path in sorted(pictures.iterdir()) if whole(path)] * 5
+    random.Random(1).shuffle(paths)
+    results = classify("-m", model, "-i", *paths, "-nt", "192", "--infer_precision", "f32")
+    assert [name for name, _ in results] == list(map(str, paths))
+    for path, (_, rows) in zip(paths, results):
+        expected = cv2.resize(cv2.imread(str(path)), (8, 8)).transpose(2, 0, 1).ravel()
+        values = np.empty(192)
+        for class_id, score, _ in rows:
+            values[class_id] = score * 1024
+        assert np.abs(values - expected).max() < 1e-3, path.name
+
+
+def test_no_more_is_read_ahead_than_a_few_batches(pictures):
+    taken = []
+
+    def images():
+        for index in range(1000):
+            taken.append(index)
+            yield sample.Image(str(index), str(pictures / "40x60-white.bmp"))
+
+    batches = sample.read_ahead(images(), ov.Shape([4, 8, 8, 3]))
+    assert len(taken) == 4 * sample.BATCHES_READ_AHEAD
+    for count in range(1, 5):
+        batch = next(batches)
+        assert [image.name for image in batch.images] == [str(index) for index in range(4 * count - 4, 4 * count)]
+        assert batch.tensor.data.min() == 255
+        assert len(taken) == 4 * (sample.BATCHES_READ_AHEAD + count)
+    batches.close()
+
+
+def run_on_terminals(folder, stdout_is_terminal):
+    """Standard error of a run whose standard error, and standard output if asked for, is a terminal."""
+    terminal, its_end = pty.openpty()
+    output = its_end if stdout_is_terminal else os.open(os.devnull, os.O_WRONLY)
+    arguments = [sys.executable, sample.__file__, "-m", str(LENET), "-i", str(folder), "-nt", "1"]
+    child = os.posix_spawn(
+        sys.executable, arguments, os.environ,
+        file_actions=[(os.POSIX_SPAWN_DUP2, output, 1), (os.POSIX_SPAWN_DUP2, its_end, 2)],
+    )  # fmt: skip
+    os.close(its_end)
+    printed = b""
+    while True:
+        try:
+            printed += os.read(terminal, 1 << 16)
+        except OSError:  # the other end is closed
+            break
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    os.close(terminal)
+    return printed.decode()
+
+
+def test_progress_of_many_images_on_a_terminal(tmp_path):
+    for index in range(30):
+        cv2.imwrite(str(tmp_path / f"{index}.png"), np.zeros((8, 8), np.uint8))
+    progress = run_on_terminals(tmp_path, stdout_is_terminal=False)
+    assert progress.endswith("\r30/30 images\r\n")
+    assert progress.count("\n") == 1
+    assert [int(step.split("/")[0]) for step in progress.strip().split("\r")] == [8, 16, 24, 30]
+    assert "/30 images" not in run_on_terminals(tmp_path, stdout_is_terminal=True)
+    assert run("-m", LENET, "-i", tmp_path, "-nt", "1").stderr == ""
+
+
+def test_no_progress_for_a_few_images(tmp_path):
+    for index in range(5):
+        cv2.imwrite(str(tmp_path / f"{index}.png"), np.zeros((8, 8), np.uint8))
+    assert run_on_terminals(tmp_path, stdout_is_terminal=False) == ""
