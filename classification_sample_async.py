@@ -20,10 +20,10 @@ import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import timedelta
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
+from typing import NamedTuple
 
 if __name__ == "__main__" and os.name == "posix":
     # Ctrl-C ends the program at once, also during the imports below and inside OpenVINO's calls, which Python cannot
@@ -35,6 +35,7 @@ if __name__ == "__main__" and os.name == "posix":
 import cv2
 import numpy as np
 import openvino as ov
+from openvino import opset13 as ops
 from openvino.preprocess import PrePostProcessor
 from openvino.properties import enable_profiling, hint
 
@@ -52,28 +53,23 @@ class SampleError(Exception):
     """What the user can mend: `main` prints it as one `[ ERROR ]` line."""
 
 
-@dataclass(frozen=True)
-class Image:
+class Image(NamedTuple):
     name: str
     path: str
     pixels: np.ndarray | None = None  # u8 [H,W] of an image in an IDX file, else None: still to be decoded
     problem: str | None = None  # why the image cannot be classified, if that is known before decoding
 
 
-@dataclass(frozen=True)
-class Batch:
+class Batch(NamedTuple):
     images: list[Image]
     errors: list[BaseException | None]  # one per image: why it could not be read
     tensor: ov.Tensor  # u8 [N,H,W,C]; rows without a readable image are zero
 
 
-@dataclass
-class Run:
-    """One inference of a batch: the userdata of its request, on which the callback leaves the output."""
-
+class Result(NamedTuple):
     batch: Batch
     iteration: int
-    output: np.ndarray | Exception | None = None  # f32 [N,classes], once it is completed
+    output: np.ndarray  # f32 [N,classes], [N,classes,1,1] or [N,1,1,classes]
 
 
 # Errors
@@ -115,6 +111,24 @@ def whole_number(minimum):
         return int(text)
 
     return convert
+
+
+def channel_values(text):
+    """`R,G,B`, `[R,G,B]` or one number, as `ovc` and `benchmark_app` take them."""
+    try:
+        values = [float(value) for value in text.strip("[]()").split(",")]
+    except ValueError:
+        values = []
+    if len(values) not in (1, 3) or not np.isfinite(values).all():
+        raise argparse.ArgumentTypeError(f"'{text}' is neither one number nor three with commas between them")
+    return values
+
+
+def scale_values(text):
+    values = channel_values(text)
+    if 0 in values:
+        raise argparse.ArgumentTypeError(f"'{text}': cannot divide by 0")
+    return values
 
 
 def parse_args(argv):
@@ -185,6 +199,25 @@ def parse_args(argv):
         help="Optional. Batch size. By default the number of images, split evenly into batches "
         f"of {BATCH_LIMIT} at most.",
     )
+    add(
+        "--reverse_input_channels",
+        action="store_true",
+        help="Optional. Give the model its images in RGB order in place of BGR.",
+    )
+    add(
+        "--mean_values",
+        type=channel_values,
+        metavar="VALUES",
+        help="Optional. Mean values, subtracted after the channels are reversed: one for each channel of the model's "
+        'input, in its order, or one for all; for example "123.675,116.28,103.53".',
+    )
+    add(
+        "--scale_values",
+        type=scale_values,
+        metavar="VALUES",
+        help="Optional. Scale values, divided by after the mean values are subtracted.",
+    )
+    add("--softmax", action="store_true", help="Optional. Turn the model's outputs (logits) into probabilities.")
     add(
         "--infer_precision",
         help="Optional. Precision to infer with, for example f32. By default the device's own choice.",
@@ -345,7 +378,7 @@ def input_layout(model):
     layout = ov.layout_helpers.get_layout(model.input())
     if shape.rank != 4:
         raise SampleError(f"The model's input {name} has the shape {shape}: it takes no images, [N,C,H,W] or [N,H,W,C]")
-    if layout.empty:
+    if not set("NCHW") <= set(str(layout)):
         layout = ov.Layout("NCHW" if shape[1] in (1, 3) else "NHWC")
     channels, height, width = (shape[layout.get_index_by_name(dimension)] for dimension in "CHW")
     if channels not in (1, 3):
@@ -358,15 +391,53 @@ def input_layout(model):
     return layout
 
 
-def build_preprocessing(model):
-    """The model with input u8 [N,H,W,C], as OpenCV decodes images, and output f32.
+def class_axis(model):
+    """The axis of the classes in the output: 1 of [N,C] and [N,C,1,1], 3 of [N,1,1,C]; SampleError for other shapes."""
+    shape = model.output().partial_shape
+    dimensions = list(shape) if shape.rank.is_static else []
+    if len(dimensions) == 2 or (len(dimensions) == 4 and dimensions[2:] == [1, 1]):
+        return 1
+    if len(dimensions) == 4 and dimensions[1:3] == [1, 1]:
+        return 3
+    raise SampleError(f"The model's output shape {shape} is none of a classifier's: [N,C], [N,C,1,1] or [N,1,1,C]")
 
+
+def check_channel_values(option, values, port, layout):
+    channels = port.partial_shape[layout.get_index_by_name("C")].get_length()
+    if len(values) not in (1, channels):
+        raise SampleError(f"{option} has {len(values)} values, the model's input {port_name(port)} {channels} channel")
+    if not port.element_type.is_real():
+        type_name = port.element_type.get_type_name()
+        raise SampleError(f"{option} needs a floating point input, the model's input {port_name(port)} is {type_name}")
+
+
+def build_preprocessing(model, reverse_channels=False, mean=None, scale=None, softmax=False):
+    """The model with input u8 [N,H,W,C], BGR, as OpenCV decodes images, and output f32.
+
+    `mean` and `scale` are one number for each channel of the model, or one for all.
     https://docs.openvino.ai/2026/openvino-workflow/running-inference/optimize-inference/optimize-preprocessing.html
     """
+    axis = class_axis(model)
+    layout = input_layout(model)
+    for option, values in (("--mean_values", mean), ("--scale_values", scale)):
+        if values:
+            check_channel_values(option, values, model.input(), layout)
+
     ppp = PrePostProcessor(model)
     ppp.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
-    ppp.input().model().set_layout(input_layout(model))
-    ppp.output().tensor().set_element_type(ov.Type.f32)
+    ppp.input().model().set_layout(layout)
+    steps = ppp.input().preprocess()
+    if reverse_channels:
+        steps.reverse_channels()
+    if mean or scale:
+        steps.convert_element_type(ov.Type.f32)
+    if mean:
+        steps.mean(mean[0] if len(mean) == 1 else mean)
+    if scale:
+        steps.scale(scale[0] if len(scale) == 1 else scale)
+    ppp.output().postprocess().convert_element_type(ov.Type.f32)
+    if softmax:
+        ppp.output().postprocess().custom(lambda output: ops.softmax(output, axis).output(0))
     return ppp.build()
 
 
@@ -376,26 +447,17 @@ def apply_batch_size(model, batch_size):
     Some graphs have the batch written into a Reshape: `ov.set_batch` raises, or the output's first dimension stays.
     """
     own = model.input().partial_shape[0]
-    with suppress(RuntimeError):
-        ov.set_batch(model, batch_size)
-        if has_class_shape(model.output(), batch_size):
-            return batch_size
-    fallback = own.get_length() if own.is_static else 1
-    ov.set_batch(model, fallback)
-    if not has_class_shape(model.output(), fallback):
-        raise SampleError(
-            f"The model's output shape {model.output().partial_shape} is none of a classifier's: "
-            "[N,C], [N,C,1,1] or [N,1,1,C]"
-        )
-    log_warning(f"The model does not take the batch size {batch_size}, it runs with batch size {fallback}")
-    return fallback
-
-
-def has_class_shape(output, batch_size):
-    shape = output.partial_shape
-    if shape.is_dynamic or len(shape) not in (2, 4) or shape[0] != batch_size:
-        return False
-    return len(shape) == 2 or shape[2:4] == ov.PartialShape([1, 1]) or shape[1:3] == ov.PartialShape([1, 1])
+    for size in (batch_size, own.get_length() if own.is_static else 1):
+        with suppress(RuntimeError):
+            ov.set_batch(model, size)
+            output_shape = model.output().partial_shape
+            if output_shape.is_static and output_shape[0] == size:
+                break
+    else:
+        raise SampleError(f"The model's output shape {model.output().partial_shape} does not follow its batch size")
+    if size != batch_size:
+        log_warning(f"The model does not take the batch size {batch_size}, it runs with batch size {size}")
+    return size
 
 
 def even_batch_size(image_count):
@@ -412,7 +474,7 @@ def compile_model(core, model, device, config):
         available = core.available_devices
         why = what_is_missing(device, available) or reason(error)
         raise SampleError(
-            f"Cannot load the model to {device or 'a device without a name'}: {why.rstrip('.')}. "
+            f"Cannot load the model to the device {device!r}: {why.rstrip('.')}. "
             f"Available target devices: {', '.join(available)}"
         ) from error
 
@@ -429,7 +491,7 @@ def what_is_missing(device, available):
     known = {*available, *(name.partition(".")[0] for name in available), *(f"{name}.0" for name in available)}
     for name in names:
         if name not in known:
-            suggestion = f", did you mean {name.upper()}?" if name.upper() in known else ""
+            suggestion = f" (did you mean {name.upper()}?)" if name.upper() in known else ""
             return f"{name or 'that device'} is not available on this machine{suggestion}"
     return None
 
@@ -504,34 +566,37 @@ def decode_into(buffer, path, flags):
 
 
 def infer_in_order(queue, batches, iterations):
-    """Infers each batch `iterations` times and yields the completed runs in order, whatever order they complete in.
+    """Infers each batch `iterations` times and yields the Results in order, whatever order they complete in.
 
-    A run is yielded as soon as all earlier ones are, so no more runs wait than the queue has requests.
+    A result is yielded as soon as all earlier ones are, so no more of them wait than the queue has requests.
     Raises SampleError when inference fails.
     https://docs.openvino.ai/2026/api/ie_python_api/_autosummary/openvino.AsyncInferQueue.html
     """
+    outputs = {}
 
-    def collect(request, run):
+    def collect(request, number):
         # An exception that leaves a callback ends the process at the queue's second call after it: keep it instead.
         try:
-            run.output = request.get_output_tensor().data.copy()  # the request's next run overwrites its tensor
+            outputs[number] = request.get_output_tensor().data.copy()  # the request's next run overwrites its tensor
         except Exception as error:
-            run.output = error
+            outputs[number] = error
 
     def completed():
-        while runs and runs[0].output is not None:
-            run = runs.popleft()
-            if isinstance(run.output, Exception):
-                raise run.output
-            yield run
+        while started and started[0][0] in outputs:
+            number, batch, iteration = started.popleft()
+            output = outputs.pop(number)
+            if isinstance(output, Exception):
+                raise output
+            yield Result(batch, iteration, output)
 
     queue.set_callback(collect)
-    runs = deque()
+    started = deque()
+    numbers = count()
     with failing("Inference failed"):
         for batch in batches:
             for iteration in range(iterations):
-                runs.append(Run(batch, iteration))
-                queue.start_async(batch.tensor, runs[-1])  # an ov.Tensor is not copied; waits for an idle request
+                started.append((next(numbers), batch, iteration))
+                queue.start_async(batch.tensor, started[-1][0])  # waits for an idle request; copies no ov.Tensor
                 yield from completed()
         queue.wait_all()
         yield from completed()
@@ -565,6 +630,12 @@ def log_batch(batch, output, number_top, labels):
         else:
             log_warning(f"{image.name}: {reason(error)}")
     return sum(error is not None for error in batch.errors)
+
+
+def are_probabilities(output):
+    """Whether every row of `output` is within 0..1 and adds up to 1, but for the rounding of 16-bit floats."""
+    rows = output.reshape(len(output), -1)
+    return np.all((rows >= 0) & (rows <= 1)) and np.allclose(rows.sum(axis=1), 1, rtol=0, atol=0.01)
 
 
 def log_perf_counts(layers):
@@ -622,7 +693,9 @@ def classify_images(args):
 
     with failing(f"Cannot prepare the model {args.model}"):
         # Step 3. Build into the model what turns decoded images into its input, so that the device runs it
-        model = build_preprocessing(model)
+        model = build_preprocessing(
+            model, args.reverse_input_channels, args.mean_values, args.scale_values, args.softmax
+        )
 
         # Step 4. Set the batch by the number of images
         batch_size = apply_batch_size(model, args.batch_size or even_batch_size(len(images)))
@@ -649,14 +722,22 @@ def classify_images(args):
     queue = ov.AsyncInferQueue(compiled_model, request_count)
     show_progress = len(images) > batch_size and sys.stderr.isatty() and not sys.stdout.isatty()
     done = unclassified = 0
+    expect_probabilities = not args.softmax
     start = time.perf_counter()
-    for number, run in enumerate(infer_in_order(queue, batches, iterations), start=1):
+    for number, result in enumerate(infer_in_order(queue, batches, iterations), start=1):
         if args.verbose:
             log(f"Completed {number} async request execution")
-        if run.iteration > 0:
+        if result.iteration > 0:
             continue
-        unclassified += log_batch(run.batch, run.output, args.number_top, labels)
-        done += len(run.batch.images)
+        output = result.output[: len(result.batch.images)]
+        if expect_probabilities and not are_probabilities(output):
+            expect_probabilities = False
+            log_warning(
+                f"The model's outputs are no probabilities ({output.min():g} to {output.max():g}): "
+                "if they are logits, add --softmax"
+            )
+        unclassified += log_batch(result.batch, output, args.number_top, labels)
+        done += len(result.batch.images)
         if show_progress:
             print(
                 f"{done}/{len(images)} images", end="\n" if done == len(images) else "\r", file=sys.stderr, flush=True

@@ -1,7 +1,7 @@
 """Measures speed and memory of the sample against what they must reach; prints a table for the README.
 
     python tests/benchmark.py                  # all of it, about ten minutes on two cores
-    python tests/benchmark.py runs first       # only the parts named: runs, app, batches, long
+    python tests/benchmark.py runs app         # only the parts named, of runs, app, batches
 
 Every figure is a median over pairs of runs that were made in turn, so that a machine that is slow for a while is slow
 for both sides. Nothing here is a test: timings belong to the machine.
@@ -23,11 +23,13 @@ import cv2
 import numpy as np
 import openvino as ov
 from openvino import opset13 as ops
+from openvino.opset1 import max_pool
 
 ROOT = Path(__file__).parent.parent
 SCRIPT = ROOT / "classification_sample_async.py"
 EFFICIENTNET = ROOT / "data" / "efficientnet-lite0.xml"
 PHOTOS = sorted((ROOT / "data" / "images").iterdir())
+PARTS = ["runs", "app", "batches"]
 CORES = os.cpu_count()
 GRAIN = 4  # standard deviation, as of a small sensor in daylight: makes the JPEGs as large as a camera's
 
@@ -249,7 +251,7 @@ def save_resnet50(path):
         return ops.relu(x) if relu else x
 
     image = ops.parameter([1, 3, 224, 224], np.float32, name="image")
-    x = ops.max_pool(convolve(image, 64, 7, 2), [2, 2], [1, 1], [1, 1], [1, 1], [3, 3]).output(0).node
+    x = max_pool(convolve(image, 64, 7, 2), [2, 2], [1, 1], [1, 1], [3, 3])
     for stage, (channels, blocks) in enumerate([(64, 3), (128, 4), (256, 6), (512, 3)]):
         for block in range(blocks):
             stride = 2 if stage and not block else 1
@@ -284,10 +286,11 @@ def measure_batches(folder, rounds, count):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", choices=["runs", "app", "batches", []], default=["runs", "app", "batches"])
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; default all")
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--images", type=int, default=1000)
     args = parser.parse_args()
+    args.parts = args.parts or PARTS
     with tempfile.TemporaryDirectory() as temporary:
         folders = {part: Path(temporary) / part / "photos" for part in args.parts}
         for folder in folders.values():
