@@ -45,6 +45,7 @@ IMAGE_SUFFIXES = (
     ".png", ".pnm", ".ppm", ".ras", ".sr", ".tif", ".tiff", ".webp", IDX_SUFFIX,
 )  # fmt: skip
 IDX_IMAGES_MAGIC = 0x00000803  # u8, three dimensions: https://yann.lecun.org/exdb/mnist/index.html
+IDX_LABELS_MAGIC = 0x00000801  # u8, one dimension
 BATCH_LIMIT = 8
 BATCHES_READ_AHEAD = 2
 
@@ -269,11 +270,13 @@ def log_model_info(model):
 
 
 def check_paths(*paths):
-    """Raises SampleError for a path under which nothing can be reached; None stands for an option not given."""
+    """Raises SampleError for a path that leads to no file or folder; None stands for an option not given."""
     for path in paths:
         if path is not None:
             with failing(f"Cannot read {path}"):
                 os.stat(path)
+                if not (os.path.isfile(path) or os.path.isdir(path)):
+                    raise SampleError(f"Cannot read {path}: neither a file nor a folder")
 
 
 def list_files(inputs):
@@ -286,7 +289,8 @@ def list_files(inputs):
         if not os.path.isdir(path):
             files.append(path)
             continue
-        in_folder = [os.path.join(path, name) for name in sorted(os.listdir(path))]
+        with failing(f"Cannot read the folder {path}"):
+            in_folder = [os.path.join(path, name) for name in sorted(os.listdir(path))]
         images = [file for file in in_folder if looks_like_image(file)]
         if not images:
             raise SampleError(f"No images in the folder {path}")
@@ -314,27 +318,54 @@ def list_images(files):
 
 
 def list_idx_images(path):
-    """The images of an IDX file (u8 [N,H,W] behind four big-endian u32: magic, N, H, W), mapped and not read."""
-    data = np.memmap(path, np.uint8, mode="r")
-    magic, count, height, width = (int(value) for value in data[:16].view(">u4"))
+    """The images of an IDX file (u8 [N,H,W] behind four big-endian u32: magic, N, H, W), mapped and not read.
+
+    What is wrong with the file becomes the problem of an image, so that it is reported in its place.
+    """
+    try:
+        data = np.memmap(path, np.uint8, mode="r")
+        magic, images, height, width = (int(value) for value in data[:16].view(">u4"))
+    except OSError as error:
+        return [Image(path, path, problem=error.strerror)]
+    except ValueError:
+        return [Image(path, path, problem="ends before its IDX header does")]
     if magic != IDX_IMAGES_MAGIC:
-        return [Image(path, path, problem=f"is no IDX file of images (its magic number is {magic}, not 2051)")]
-    pixels = np.asarray(data[16 : 16 + count * height * width]).reshape(count, height, width)
-    return [Image(f"{path}[{index}]", path, pixels[index]) for index in range(count)]
+        kind = "labels" if magic == IDX_LABELS_MAGIC else "no images"
+        return [Image(path, path, problem=f"is an IDX file of {kind} (magic number {magic}, images have 2051)")]
+    if images * height * width == 0:
+        return [Image(path, path, problem=f"holds {images} images of {height}x{width} pixels")]
+
+    data = np.asarray(data[16:])
+    size = height * width
+    complete = min(images, len(data) // size)
+    found = [
+        Image(f"{path}[{index}]", path, data[index * size : (index + 1) * size].reshape(height, width))
+        for index in range(complete)
+    ]
+    if complete < images:
+        found.append(Image(f"{path}[{complete}..{images - 1}]", path, problem="missing: the file ends early"))
+    elif len(data) > images * size:
+        log_warning(
+            f"{path}: the {len(data) - images * size} bytes behind the {images} images of its header are ignored"
+        )
+    return found
 
 
-def read_labels(labels_path, model_path):
-    """Labels in class id order, or None without a label file.
+def labels_beside(model_path):
+    path = Path(model_path).with_suffix(".labels")
+    return path if path.is_file() else None
+
+
+def read_labels(path):
+    """Labels in class id order, in the file's own encoding (any that has ASCII in it); a blank line is no label.
 
     A WordNet id in front of a label, as in ImageNet's `n01440764 tench, Tinca tinca`, is left out.
     """
-    if labels_path is None:
-        labels_path = Path(model_path).with_suffix(".labels")
-        if not labels_path.is_file():
-            return None
-    with failing(f"Cannot read the labels {labels_path}"):
-        text = os.fsdecode(Path(labels_path).read_bytes().removeprefix(codecs.BOM_UTF8))
-    return [line.strip() for line in re.sub(r"^n\d{8}\s", "", text.rstrip(), flags=re.MULTILINE).split("\n")]
+    with failing(f"Cannot read the labels {path}"):
+        content = Path(path).read_bytes().removeprefix(codecs.BOM_UTF8)
+        if b"\0" in content:
+            raise SampleError(f"Cannot read the labels {path}: not a text in UTF-8")
+    return [re.sub(r"^n\d{8}\s+", "", os.fsdecode(line).strip()) for line in content.rstrip().splitlines()]
 
 
 # Model
@@ -547,9 +578,11 @@ def decode(path, flags, buffers):
     path = os.fsencode(path)  # OpenCV 5.0.0 crashes on a str that is not UTF-8
     pixels = decode_into(buffers.pixels, path, flags) if hasattr(buffers, "pixels") else None
     if pixels is None:
-        pixels = cv2.imread(path, flags)
+        with suppress(cv2.error):  # more pixels than OpenCV allows
+            pixels = cv2.imread(path, flags)
     if pixels is None:
-        raise SampleError("cannot be decoded as an image")
+        with open(path, "rb"):  # raises OSError if that is the reason
+            raise SampleError("cannot be decoded as an image")
     buffers.pixels = pixels
     return pixels
 
@@ -652,15 +685,28 @@ def log_perf_counts(layers):
     log("Performance counters:", *table, f"Total time: {total} us", "")
 
 
+def is_terminal(stream):
+    return stream is not None and stream.isatty()
+
+
+def prepare_streams(verbose):
+    """Standard output and error print names of files and labels as the bytes they are, in any locale.
+
+    What libraries print to standard error by themselves (libpng on a damaged image, say) names no file and cuts our
+    lines in two: it goes nowhere unless `verbose`.
+    """
+    encoding = {"encoding": sys.getfilesystemencoding(), "errors": sys.getfilesystemencodeerrors()}
+    if sys.stdout is not None:
+        sys.stdout.reconfigure(**encoding, line_buffering=True)
+    if sys.stderr is not None:
+        sys.stderr = open(os.dup(2), "w", buffering=1, **encoding)  # noqa: SIM115
+        if not verbose:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
 def main():
     args = parse_args(sys.argv[1:])
-    # Names of files and labels are printed as the bytes they are, in any locale.
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(
-            encoding=sys.getfilesystemencoding(), errors=sys.getfilesystemencodeerrors(), line_buffering=True
-        )
-    # OpenCV would print a warning of its own beside ours.
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    prepare_streams(args.verbose)
     try:
         return classify_images(args)
     except (SampleError, RuntimeError, MemoryError, OSError) as error:
@@ -679,7 +725,8 @@ def classify_images(args):
     images = list_images(files)
     if not images:
         raise SampleError(f"No images in {', '.join(files)}")
-    labels = read_labels(args.labels, args.model)
+    labels_path = args.labels or labels_beside(args.model)
+    labels = read_labels(labels_path) if labels_path else None
 
     # Step 1. The core knows the devices and their plugins
     log("Creating OpenVINO Runtime Core")
@@ -699,6 +746,9 @@ def classify_images(args):
 
         # Step 4. Set the batch by the number of images
         batch_size = apply_batch_size(model, args.batch_size or even_batch_size(len(images)))
+    classes = math.prod(model.output().shape) // batch_size
+    if labels is not None and len(labels) != classes:
+        log_warning(f"{labels_path} has {len(labels)} labels, the model {classes} classes")
     if args.verbose:
         log(f"Set batch size {batch_size}")
         log_model_info(model)
@@ -720,7 +770,7 @@ def classify_images(args):
     # Step 7. Infer, and print the tables of one batch while the next ones are inferred
     log("Starting inference in asynchronous mode")
     queue = ov.AsyncInferQueue(compiled_model, request_count)
-    show_progress = len(images) > batch_size and sys.stderr.isatty() and not sys.stdout.isatty()
+    show_progress = len(images) > batch_size and is_terminal(sys.stderr) and not is_terminal(sys.stdout)
     done = unclassified = 0
     expect_probabilities = not args.softmax
     start = time.perf_counter()

@@ -20,18 +20,16 @@ DIGITS = DATA / "digits.ubyte"
 PHOTOS = sorted((DATA / "images").iterdir())
 
 
-def run(*args, timeout=60, cwd=ROOT, env=(), **options):
-    """Runs the script with `args`; standard output and error come as text in which any byte survives."""
+def run(*args, timeout=60, cwd=ROOT, env=(), prefix=()):
+    """Runs the script with `args`, by the command `prefix` if there is one.
+
+    Standard output and error come as text in which any byte survives.
+    """
     return subprocess.run(
-        [sys.executable, str(SCRIPT), *map(os.fspath, args)],
-        capture_output=True,
-        encoding="utf-8",
-        errors="surrogateescape",
-        timeout=timeout,
-        cwd=cwd,
-        env={**os.environ, "COLUMNS": "80", **dict(env)},
-        **options,
-    )
+        [*prefix, sys.executable, str(SCRIPT), *map(os.fspath, args)],
+        capture_output=True, encoding="utf-8", errors="surrogateescape",
+        timeout=timeout, cwd=cwd, env={**os.environ, "COLUMNS": "80", **dict(env)},
+    )  # fmt: skip
 
 
 NO_PROBABILITIES = r"\[ WARNING \] The model's outputs are no probabilities \(.+\): if they are logits, add --softmax\n"
