@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,12 @@ def run(*args, timeout=60, cwd=ROOT, env=(), prefix=()):
         capture_output=True, encoding="utf-8", errors="surrogateescape",
         timeout=timeout, cwd=cwd, env={**os.environ, "COLUMNS": "80", **dict(env)},
     )  # fmt: skip
+
+
+def at_once(function, *items):
+    """[function(item) for item in items], two of them at a time: a run of the script uses one core as it starts."""
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(function, *items))
 
 
 NO_PROBABILITIES = r"\[ WARNING \] The model's outputs are no probabilities \(.+\): if they are logits, add --softmax\n"

@@ -11,6 +11,7 @@ from conftest import (
     EFFICIENTNET,
     NO_PROBABILITIES,
     PHOTOS,
+    at_once,
     channel_means,
     classify,
     run,
@@ -55,9 +56,10 @@ def bare_efficientnet(tmp_path_factory):
 @pytest.mark.parametrize("mean, scale", [("127", "128"), ("127,127,127", "[128,128,128]")])
 def test_bare_model_plus_options_equals_the_model_with_all_built_in(bare_efficientnet, mean, scale):
     common = ("-i", DATA / "images", "-nt", "1000", "--infer_precision", "f32")
-    built_in = classify("-m", EFFICIENTNET, *common)
     options = ("--reverse_input_channels", "--mean_values", mean, "--scale_values", scale, "--softmax")
-    bare = classify("-m", bare_efficientnet, *common, *options)
+    built_in, bare = at_once(
+        lambda arguments: classify("-m", *arguments, *common), [(EFFICIENTNET,), (bare_efficientnet, *options)]
+    )
     assert len(bare) == len(PHOTOS)
     for (name, rows), (_, expected) in zip(bare, built_in):
         probabilities = {class_id: probability for class_id, probability, _ in rows}
@@ -113,9 +115,9 @@ def test_layouts_types_and_batches(tmp_path, picture, shape, axes, layout, eleme
         return channel_means(ops.convert(image, np.float32), axes)
 
     model = save_model(tmp_path / "model.xml", means, shape, element_type, layout)
-    for images in ([picture], [picture] * 3):
-        expected = {0: 200, 1: 100, 2: 40}
-        assert scores("-m", model, "-i", *images) == [pytest.approx(expected, abs=1e-3)] * len(images)
+    expected = pytest.approx({0: 200, 1: 100, 2: 40}, abs=1e-3)
+    one, three = at_once(lambda images: scores("-m", model, "-i", *images), [[picture], [picture] * 3])
+    assert (one, three) == ([expected], [expected] * 3)
 
 
 @pytest.mark.parametrize("shape, axes", [((1, 1, 8, 8), (2, 3)), ((1, 8, 8, 1), (1, 2))])
@@ -199,8 +201,7 @@ def test_output_shapes_and_softmax_over_the_classes(tmp_path, picture, shape):
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 100, 7), (1, 3, 2, 2), (1, 7, 1), (700,)], ids=str)
-@pytest.mark.parametrize("options", [(), ("--softmax",)])
-def test_other_output_shapes_are_refused_with_the_shape(tmp_path, picture, shape, options):
+def test_other_output_shapes_are_refused_with_the_shape(tmp_path, picture, shape):
     width = np.prod(shape)
     model = save_model(
         tmp_path / "detector.xml",
@@ -208,21 +209,20 @@ def test_other_output_shapes_are_refused_with_the_shape(tmp_path, picture, shape
             ops.matmul(channel_means(image), np.ones((3, width), np.float32), False, False), np.array(shape), False
         ),
     )
-    done = run("-m", model, "-i", picture, *options)
-    assert (done.returncode, tables(done.stdout)) == (1, [])
-    assert re.fullmatch(r"\[ ERROR \] .*\n", done.stderr)
-    assert f"[{','.join(map(str, shape))}]" in done.stderr
+    for done in at_once(lambda options: run("-m", model, "-i", picture, *options), [(), ("--softmax",)]):
+        assert (done.returncode, tables(done.stdout)) == (1, [])
+        assert re.fullmatch(r"\[ ERROR \] .*\n", done.stderr)
+        assert f"[{','.join(map(str, shape))}]" in done.stderr
 
 
 def test_the_warning_about_logits_comes_once_and_not_for_probabilities(tmp_path, channel_model, picture):
+    # 200 + 100 + 40 over 256 is within 0..1 in each class, but adds up to 1.33; over 340 it adds up to 1
+    options = [(), ("--scale_values", "256"), ("--softmax",), ("--scale_values", "340")]
     images = ["-i", *[picture] * 30, "-b", "2"]
-    done = run("-m", channel_model, *images)
-    assert re.fullmatch(NO_PROBABILITIES, done.stderr)
-    assert len(tables(done.stdout)) == 30
-    assert run("-m", channel_model, *images, "--softmax").stderr == ""
-    # within 0..1, but no distribution: 200/256 + 100/256 + 40/256 = 1.33
-    assert re.fullmatch(NO_PROBABILITIES, run("-m", channel_model, *images, "--scale_values", "256").stderr)
-    assert run("-m", channel_model, *images, "--scale_values", "340").stderr == ""  # 200 + 100 + 40
+    runs = at_once(lambda chosen: run("-m", channel_model, *images, *chosen), options)
+    assert [len(tables(done.stdout)) for done in runs] == [30] * 4
+    assert [bool(re.fullmatch(NO_PROBABILITIES, done.stderr)) for done in runs] == [True, True, False, False]
+    assert [done.stderr for done in runs[2:]] == ["", ""]
 
 
 def test_infer_precision(channel_model, picture):

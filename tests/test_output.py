@@ -11,6 +11,7 @@ from conftest import (
     LENET,
     PHOTOS,
     ROOT,
+    at_once,
     classify,
     run,
     save_model,
@@ -162,23 +163,13 @@ def test_fewer_classes_than_number_top(channel_model):
     assert sorted(class_id for class_id, _, _ in rows) == [0, 1, 2]
 
 
-@pytest.mark.parametrize(
-    "content, expected",
-    [
-        ("tench, Tinca tinca\ngoldfish\nshark\n", ["tench, Tinca tinca", "goldfish", "shark"]),
-        (
-            "n01440764 tench, Tinca tinca\nn01443537 goldfish\nn01484850 shark",
-            ["tench, Tinca tinca", "goldfish", "shark"],
-        ),
-        ("\ufefffisch\r\nGroßer Hai\r\n鮫\r\n", ["fisch", "Großer Hai", "鮫"]),
-    ],
-    ids=["plain", "wordnet", "bom-crlf-utf8"],
-)
-def test_label_files(tmp_path, channel_model, content, expected):
-    labels = tmp_path / "some.txt"
-    labels.write_bytes(content.encode())
-    [(_, rows)] = classify("-m", channel_model, "-i", PHOTOS[0], "--softmax", "--labels", labels)
-    assert {class_id: label for class_id, _, label in rows} == dict(enumerate(expected))
+def test_label_files_with_and_without_wordnet_ids(tmp_path, channel_model):
+    plain, wordnet = tmp_path / "plain.txt", tmp_path / "wordnet.txt"
+    plain.write_text("tench, Tinca tinca\ngoldfish\nshark\n")
+    wordnet.write_text("n01440764 tench, Tinca tinca\nn01443537 goldfish\nn01484850 shark")
+    options = ("-m", channel_model, "-i", PHOTOS[0], "--softmax", "--labels")
+    for [(_, rows)] in at_once(lambda labels: classify(*options, labels), [plain, wordnet]):
+        assert {row[0]: row[2] for row in rows} == {0: "tench, Tinca tinca", 1: "goldfish", 2: "shark"}
 
 
 def test_number_iter_reports_throughput_before_the_closing_line():
