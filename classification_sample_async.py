@@ -3,9 +3,9 @@
 
     python classification_sample_async.py -m data/efficientnet-lite0.xml -i data/images
 
-The steps of `main` are the steps of any program that infers with OpenVINO: create a `Core`, read a model, build the
-preprocessing into it, set its batch, compile it for a device, start infer requests, use what they return.
-`infer_in_order` is the part to copy for an `AsyncInferQueue`.
+The steps of `classify_images`, at the end, are those of any program that infers with OpenVINO: create a `Core`, read a
+model, build the preprocessing into it, set its batch, compile it for a device, start infer requests, use what they
+return. `infer_in_order` is the part to copy for an `AsyncInferQueue`.
 """
 
 import argparse
@@ -134,101 +134,46 @@ def scale_values(text):
 
 def parse_args(argv):
     parser = Parser(add_help=False)
-    options = parser.add_argument_group("Options")
-    add = options.add_argument
+    add = parser.add_argument_group("Options").add_argument
+    # fmt: off
     add("-h", "--help", action="help", help="Show this help message and exit.")
-    add(
-        "-m",
-        "--model",
-        required=True,
-        help="Required. Path to an .xml or .onnx file with a trained model, or to any other model that OpenVINO reads.",
-    )
-    add(
-        "-i",
-        "--input",
-        required=True,
-        nargs="+",
-        help="Required. Path to an image file(s), to a folder(s) with images, or to an IDX file(s) (.ubyte).",
-    )
-    add(
-        "-d",
-        "--device",
-        default="CPU",
+    add("-m", "--model", required=True,
+        help="Required. Path to an .xml or .onnx file with a trained model, or to any other model that OpenVINO reads.")
+    add("-i", "--input", required=True, nargs="+",
+        help="Required. Path to an image file(s), to a folder(s) with images, or to an IDX file(s) (.ubyte).")
+    add("-d", "--device", default="CPU",
         help="Optional. Specify the target device to infer on; CPU, GPU, NPU, AUTO, HETERO:, MULTI: or BATCH: is "
-        "acceptable. The sample will look for a suitable plugin for device specified. Default value is CPU.",
-    )
-    add(
-        "-l",
-        "--cpu_extension",
-        help="Optional. Required for custom operations. Path to a shared library with their implementations.",
-    )
-    add(
-        "-pp",
-        "--plugin_dir",
-        help="Optional. Path to a plugin folder. The devices that its plugins.xml names become available to -d.",
-    )
-    add(
-        "--labels",
+        "acceptable. The sample will look for a suitable plugin for device specified. Default value is CPU.")
+    add("-l", "--cpu_extension",
+        help="Optional. Required for custom operations. Path to a shared library with their implementations.")
+    add("-pp", "--plugin_dir",
+        help="Optional. Path to a plugin folder. The devices that its plugins.xml names become available to -d.")
+    add("--labels",
         help="Optional. Labels mapping file, one label a line in class id order. By default the file beside the model "
-        "that has its name and the suffix .labels, if there is one.",
-    )
-    add(
-        "-nt",
-        "--number_top",
-        type=whole_number(1),
-        default=10,
-        help="Optional. Number of top results. Default value is 10.",
-    )
-    add(
-        "-ni",
-        "--number_iter",
-        type=whole_number(1),
-        help="Optional. Number of inference iterations, with a report of the throughput. Default value is 1.",
-    )
-    add(
-        "-nireq",
-        "--number_infer_requests",
-        type=whole_number(0),
-        default=0,
-        help="Optional. Number of infer requests. Default value is 0: as many as are optimal for the device.",
-    )
+        "that has its name and the suffix .labels, if there is one.")
+    add("-nt", "--number_top", type=whole_number(1), default=10,
+        help="Optional. Number of top results. Default value is 10.")
+    add("-ni", "--number_iter", type=whole_number(1),
+        help="Optional. Number of inference iterations, with a report of the throughput. Default value is 1.")
+    add("-nireq", "--number_infer_requests", type=whole_number(0), default=0,
+        help="Optional. Number of infer requests. Default value is 0: as many as are optimal for the device.")
     add("-pc", "--perf_counts", action="store_true", help="Optional. Report performance counters.")
-    add(
-        "-b",
-        "--batch_size",
-        type=whole_number(1),
-        help="Optional. Batch size. By default the number of images, split evenly into batches "
-        f"of {BATCH_LIMIT} at most.",
-    )
-    add(
-        "--reverse_input_channels",
-        action="store_true",
-        help="Optional. Give the model its images in RGB order in place of BGR.",
-    )
-    add(
-        "--mean_values",
-        type=channel_values,
-        metavar="VALUES",
+    add("-b", "--batch_size", type=whole_number(1),
+        help="Optional. Batch size. By default the number of images, split evenly into batches of "
+        f"{BATCH_LIMIT} at most.")
+    add("--reverse_input_channels", action="store_true",
+        help="Optional. Give the model its images in RGB order in place of BGR.")
+    add("--mean_values", type=channel_values, metavar="VALUES",
         help="Optional. Mean values, subtracted after the channels are reversed: one for each channel of the model's "
-        'input, in its order, or one for all; for example "123.675,116.28,103.53".',
-    )
-    add(
-        "--scale_values",
-        type=scale_values,
-        metavar="VALUES",
-        help="Optional. Scale values, divided by after the mean values are subtracted.",
-    )
+        'input, in its order, or one for all; for example "123.675,116.28,103.53".')
+    add("--scale_values", type=scale_values, metavar="VALUES",
+        help="Optional. Scale values, divided by after the mean values are subtracted.")
     add("--softmax", action="store_true", help="Optional. Turn the model's outputs (logits) into probabilities.")
-    add(
-        "--infer_precision",
-        help="Optional. Precision to infer with, for example f32. By default the device's own choice.",
-    )
-    add(
-        "-v",
-        "--verbose",
-        action="store_true",
-        help="Optional. Log versions, files, the model's inputs and outputs, the batch size and completed requests.",
-    )
+    add("--infer_precision",
+        help="Optional. Precision to infer with, for example f32. By default the device's own choice.")
+    add("-v", "--verbose", action="store_true",
+        help="Optional. Log versions, files, the model's inputs and outputs, the batch size and completed requests.")
+    # fmt: on
     if not argv:
         parser.print_help(sys.stderr)
     return parser.parse_args(argv)
@@ -310,7 +255,7 @@ def list_images(files):
     for path in files:
         if not os.path.isfile(path):
             images.append(Image(path, path, problem="is no regular file"))
-        elif path.endswith(IDX_SUFFIX):
+        elif path.lower().endswith(IDX_SUFFIX):
             images += list_idx_images(path)
         else:
             images.append(Image(path, path))
@@ -446,7 +391,7 @@ def build_preprocessing(model, reverse_channels=False, mean=None, scale=None, so
     """The model with input u8 [N,H,W,C], BGR, as OpenCV decodes images, and output f32.
 
     `mean` and `scale` are one number for each channel of the model, or one for all.
-    https://docs.openvino.ai/2026/openvino-workflow/running-inference/optimize-inference/optimize-preprocessing.html
+    https://docs.openvino.ai/2025/api/ie_python_api/_autosummary/openvino.preprocess.PrePostProcessor.html
     """
     axis = class_axis(model)
     layout = input_layout(model)
@@ -544,14 +489,14 @@ def read_ahead(images, shape):
         tensor.data.fill(0)
         return chunk, tensor, [pool.submit(read_image, image, slot, buffers) for image, slot in zip(chunk, tensor.data)]
 
-    started = map(start_reading, iter(lambda: list(islice(images, shape[0])), []))
-    window = deque(islice(started, BATCHES_READ_AHEAD))
+    chunks = iter(lambda: list(islice(images, shape[0])), [])  # itertools.batched, before Python 3.12
+    window = deque(map(start_reading, islice(chunks, BATCHES_READ_AHEAD)))
 
     def batches():
         with pool:
             while window:
                 chunk, tensor, reads = window.popleft()
-                window.extend(islice(started, 1))
+                window.extend(map(start_reading, islice(chunks, 1)))
                 yield Batch(chunk, [read.exception() for read in reads], tensor)
 
     return batches()
@@ -603,7 +548,7 @@ def infer_in_order(queue, batches, iterations):
 
     A result is yielded as soon as all earlier ones are, so no more of them wait than the queue has requests.
     Raises SampleError when inference fails.
-    https://docs.openvino.ai/2026/api/ie_python_api/_autosummary/openvino.AsyncInferQueue.html
+    https://docs.openvino.ai/2025/api/ie_python_api/_autosummary/openvino.AsyncInferQueue.html
     """
     outputs = {}
 
@@ -663,6 +608,28 @@ def log_batch(batch, output, number_top, labels):
         else:
             log_warning(f"{image.name}: {reason(error)}")
     return sum(error is not None for error in batch.errors)
+
+
+def log_results(results, image_count, labels, args):
+    """Prints the tables while `results` come in, once for all iterations; returns how many images have none."""
+    show_progress = image_count > BATCH_LIMIT and is_terminal(sys.stderr) and not is_terminal(sys.stdout)
+    expect_probabilities = not args.softmax
+    done = unclassified = 0
+    for number, (batch, iteration, output) in enumerate(results, start=1):
+        if args.verbose:
+            log(f"Completed {number} async request execution")
+        if iteration > 0:
+            continue
+        output = output[: len(batch.images)]  # what is behind them is padding
+        if expect_probabilities and not are_probabilities(output):
+            expect_probabilities = False
+            value_range = f"{output.min():g} to {output.max():g}"
+            log_warning(f"The model's outputs are no probabilities ({value_range}): if they are logits, add --softmax")
+        unclassified += log_batch(batch, output, args.number_top, labels)
+        done += len(batch.images)
+        if show_progress:  # the next line overwrites it
+            print(f"{done}/{image_count} images", end="\n" if done == image_count else "\r", file=sys.stderr)
+    return unclassified
 
 
 def are_probabilities(output):
@@ -770,28 +737,8 @@ def classify_images(args):
     # Step 7. Infer, and print the tables of one batch while the next ones are inferred
     log("Starting inference in asynchronous mode")
     queue = ov.AsyncInferQueue(compiled_model, request_count)
-    show_progress = len(images) > batch_size and is_terminal(sys.stderr) and not is_terminal(sys.stdout)
-    done = unclassified = 0
-    expect_probabilities = not args.softmax
     start = time.perf_counter()
-    for number, result in enumerate(infer_in_order(queue, batches, iterations), start=1):
-        if args.verbose:
-            log(f"Completed {number} async request execution")
-        if result.iteration > 0:
-            continue
-        output = result.output[: len(result.batch.images)]
-        if expect_probabilities and not are_probabilities(output):
-            expect_probabilities = False
-            log_warning(
-                f"The model's outputs are no probabilities ({output.min():g} to {output.max():g}): "
-                "if they are logits, add --softmax"
-            )
-        unclassified += log_batch(result.batch, output, args.number_top, labels)
-        done += len(result.batch.images)
-        if show_progress:
-            print(
-                f"{done}/{len(images)} images", end="\n" if done == len(images) else "\r", file=sys.stderr, flush=True
-            )
+    unclassified = log_results(infer_in_order(queue, batches, iterations), len(images), labels, args)
     seconds = time.perf_counter() - start
 
     # Step 8. Report
