@@ -67,6 +67,11 @@ def tables(stdout):
     return found
 
 
+def as_before_python_3_13(usage_message):
+    """`-d DEVICE, --device DEVICE` for what argparse has printed as `-d, --device DEVICE` since."""
+    return re.sub(r"^  (-\w+), (--\w+) ([A-Z_]+(?: \[.*?\])?)(?=\s)", r"  \1 \3, \2 \3", usage_message, flags=re.M)
+
+
 def top_ids(rows):
     return [class_id for class_id, _, _ in rows]
 

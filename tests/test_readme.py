@@ -5,7 +5,7 @@ import re
 import shlex
 
 import pytest
-from conftest import PHOTOS, ROOT, SCRIPT, run, tables
+from conftest import PHOTOS, ROOT, SCRIPT, as_before_python_3_13, run, tables
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, flags=re.M | re.S)
@@ -49,11 +49,6 @@ def test_usage_message():
     shown = next(block for _, block in BLOCKS if block.startswith("usage:"))
     printed = run("-h").stdout.partition("\nOpenVINO Runtime version")[0]
     assert as_before_python_3_13(printed).split() == shown.split()
-
-
-def as_before_python_3_13(message):
-    """`-d, --device DEVICE` as `-d DEVICE, --device DEVICE`; line breaks differ as well."""
-    return re.sub(r"^  (-\w+), (--\w+) ([A-Z_]+(?: \[.*?\])?)$", r"  \1 \3, \2 \3", message, flags=re.M)
 
 
 def test_the_api_is_called_where_the_table_says():
