@@ -169,8 +169,8 @@ def parse_args(argv):
     add("--scale_values", type=scale_values, metavar="VALUES",
         help="Optional. Scale values, divided by after the mean values are subtracted.")
     add("--softmax", action="store_true", help="Optional. Turn the model's outputs (logits) into probabilities.")
-    add("--infer_precision",
-        help="Optional. Precision to infer with, for example f32. By default the device's own choice.")
+    add("--infer_precision", choices=("f32", "f16", "bf16"),
+        help="Optional. Precision to infer with. By default the device's own choice.")
     add("-v", "--verbose", action="store_true",
         help="Optional. Log versions, files, the model's inputs and outputs, the batch size and completed requests.")
     # fmt: on
@@ -721,7 +721,8 @@ def classify_images(args):
         log_model_info(model)
 
     # Step 5. Start to read the images, so that they are there when the model is
-    batches = read_ahead(images, model.input().shape)
+    with failing(f"Cannot make batches of {batch_size} images"):
+        batches = read_ahead(images, model.input().shape)
 
     # Step 6. Compile the model for the device: a single run has the device to itself, several share it
     log("Loading the model to the plugin")

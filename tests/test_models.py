@@ -226,6 +226,10 @@ def test_the_warning_about_logits_comes_once_and_not_for_probabilities(tmp_path,
 
 
 def test_infer_precision(channel_model, picture):
-    done = run("-m", channel_model, "-i", picture, "--infer_precision", "f7")
-    assert (done.returncode, tables(done.stdout)) == (1, [])
-    assert re.fullmatch(r"\[ ERROR \] .*f7.*\n", done.stderr)
+    """Means of 200, 100 and 40 with a scale that bf16, of 8 bits, has to round: 200 / 255 = 0.7843137."""
+    options = ("-m", channel_model, "-i", picture, "--scale_values", "255", "--infer_precision")
+    [(_, rows)] = classify(*options, "f32", stderr=NO_PROBABILITIES)
+    assert [row[1] for row in rows] == pytest.approx([200 / 255, 100 / 255, 40 / 255], abs=2e-7)
+    done = run(*options, "f7")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "error: argument --infer_precision: invalid choice: 'f7'" in done.stderr

@@ -400,6 +400,10 @@ def test_devices(device, named):
     fails_with_one_line("-m", LENET, "-i", DIGITS, "-d", device, naming=[named, "Available target devices: "])
 
 
+def test_a_batch_that_does_not_fit_into_memory():
+    fails_with_one_line("-m", LENET, "-i", DIGITS, "-b", "9999999999", naming=["batches of 9999999999 images"])
+
+
 def test_failure_inside_inference(tmp_path):
     """A reshape that does not fit: the number of its rows is the image's brightest pixel."""
 
