@@ -48,6 +48,7 @@ IDX_IMAGES_MAGIC = 0x00000803  # u8, three dimensions: https://yann.lecun.org/ex
 IDX_LABELS_MAGIC = 0x00000801  # u8, one dimension
 BATCH_LIMIT = 8
 BATCHES_READ_AHEAD = 2
+RESULTS_PER_REQUEST = 8
 
 
 class SampleError(Exception):
@@ -139,7 +140,7 @@ def parse_args(argv):
     add("-h", "--help", action="help", help="Show this help message and exit.")
     add("-m", "--model", required=True,
         help="Required. Path to an .xml or .onnx file with a trained model, or to any other model that OpenVINO reads.")
-    add("-i", "--input", required=True, nargs="+",
+    add("-i", "--input", required=True, nargs="+", action="extend",
         help="Required. Path to an image file(s), to a folder(s) with images, or to an IDX file(s) (.ubyte).")
     add("-d", "--device", default="CPU",
         help="Optional. Specify the target device to infer on; CPU, GPU, NPU, AUTO, HETERO:, MULTI: or BATCH: is "
@@ -154,7 +155,7 @@ def parse_args(argv):
     add("-nt", "--number_top", type=whole_number(1), default=10,
         help="Optional. Number of top results. Default value is 10.")
     add("-ni", "--number_iter", type=whole_number(1),
-        help="Optional. Number of inference iterations, with a report of the throughput. Default value is 1.")
+        help="Optional. Number of inference iterations; if given, the throughput is reported. Default value is 1.")
     add("-nireq", "--number_infer_requests", type=whole_number(0), default=0,
         help="Optional. Number of infer requests. Default value is 0: as many as are optimal for the device.")
     add("-pc", "--perf_counts", action="store_true", help="Optional. Report performance counters.")
@@ -172,7 +173,8 @@ def parse_args(argv):
     add("--infer_precision", choices=("f32", "f16", "bf16"),
         help="Optional. Precision to infer with. By default the device's own choice.")
     add("-v", "--verbose", action="store_true",
-        help="Optional. Log versions, files, the model's inputs and outputs, the batch size and completed requests.")
+        help="Optional. Log versions, files, the model's inputs and outputs, the batch size and completed requests, "
+        "and let libraries print to standard error.")
     # fmt: on
     if not argv:
         parser.print_help(sys.stderr)
@@ -302,14 +304,14 @@ def labels_beside(model_path):
 
 
 def read_labels(path):
-    """Labels in class id order, in the file's own encoding (any that has ASCII in it); a blank line is no label.
+    """Labels in class id order, in UTF-8 or any other encoding that extends ASCII; a blank line is a class without one.
 
     A WordNet id in front of a label, as in ImageNet's `n01440764 tench, Tinca tinca`, is left out.
     """
     with failing(f"Cannot read the labels {path}"):
         content = Path(path).read_bytes().removeprefix(codecs.BOM_UTF8)
         if b"\0" in content:
-            raise SampleError(f"Cannot read the labels {path}: not a text in UTF-8")
+            raise SampleError(f"Cannot read the labels {path}: no text in UTF-8")
     return [re.sub(r"^n\d{8}\s+", "", os.fsdecode(line).strip()) for line in content.rstrip().splitlines()]
 
 
@@ -546,7 +548,7 @@ def decode_into(buffer, path, flags):
 def infer_in_order(queue, batches, iterations):
     """Infers each batch `iterations` times and yields the Results in order, whatever order they complete in.
 
-    A result is yielded as soon as all earlier ones are, so no more of them wait than the queue has requests.
+    A result is yielded as soon as all earlier ones are; RESULTS_PER_REQUEST of each request may wait for a slow one.
     Raises SampleError when inference fails.
     https://docs.openvino.ai/2025/api/ie_python_api/_autosummary/openvino.AsyncInferQueue.html
     """
@@ -571,13 +573,20 @@ def infer_in_order(queue, batches, iterations):
     started = deque()
     numbers = count()
     with failing("Inference failed"):
-        for batch in batches:
-            for iteration in range(iterations):
-                started.append((next(numbers), batch, iteration))
-                queue.start_async(batch.tensor, started[-1][0])  # waits for an idle request; copies no ov.Tensor
-                yield from completed()
-        queue.wait_all()
-        yield from completed()
+        try:
+            for batch in batches:
+                for iteration in range(iterations):
+                    started.append((next(numbers), batch, iteration))
+                    # Waits for an idle request, which takes an ov.Tensor as it is and copies anything else.
+                    queue.start_async(batch.tensor, userdata=started[-1][0])
+                    if len(started) > RESULTS_PER_REQUEST * len(queue):
+                        queue.wait_all()
+                    yield from completed()
+            queue.wait_all()
+            yield from completed()
+        except GeneratorExit:
+            queue.wait_all()  # a request that outlives the program's end takes it down
+            raise
 
 
 # Results
@@ -711,7 +720,7 @@ def classify_images(args):
             model, args.reverse_input_channels, args.mean_values, args.scale_values, args.softmax
         )
 
-        # Step 4. Set the batch by the number of images
+        # Step 4. Set the batch by the number of images; this needs the layout that step 3 has set
         batch_size = apply_batch_size(model, args.batch_size or even_batch_size(len(images)))
     classes = math.prod(model.output().shape) // batch_size
     if labels is not None and len(labels) != classes:
@@ -724,7 +733,7 @@ def classify_images(args):
     with failing(f"Cannot make batches of {batch_size} images"):
         batches = read_ahead(images, model.input().shape)
 
-    # Step 6. Compile the model for the device: a single run has the device to itself, several share it
+    # Step 6. Compile the model for the device, with the hint for one run at a time or for several
     log("Loading the model to the plugin")
     iterations = args.number_iter or 1
     run_count = math.ceil(len(images) / batch_size) * iterations
@@ -748,7 +757,7 @@ def classify_images(args):
     if args.perf_counts:
         log_perf_counts(queue[0].profiling_info)
     if args.number_iter:
-        log(f"Throughput: {len(images) * iterations / seconds:.2f} FPS")
+        log(f"Throughput: {(len(images) - unclassified) * iterations / seconds:.2f} FPS")
     log("This sample is an API example. Use the dedicated `benchmark_app` tool for any performance measurements.")
     return 1 if unclassified else 0
 

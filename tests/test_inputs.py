@@ -13,6 +13,11 @@ def test_files_and_folders_in_the_order_given(channel_model):
     assert [name for name, _ in results] == [str(path) for path in [PHOTOS[3], *PHOTOS, PHOTOS[1], PHOTOS[1]]]
 
 
+def test_the_option_given_twice_adds_up(channel_model):
+    results = classify("-m", channel_model, "-i", PHOTOS[3], PHOTOS[0], "--softmax", "-i", PHOTOS[1])
+    assert [name for name, _ in results] == [str(PHOTOS[number]) for number in (3, 0, 1)]
+
+
 def test_a_folder_is_sorted_not_recursive_and_without_what_is_no_image(tmp_path, channel_model):
     pixels = np.full((4, 4, 3), 100, np.uint8)
     for name in ("b.png", "a.bmp", "C.JPG", "inner/z.png"):

@@ -35,6 +35,9 @@ from conftest import (
 from numbered import save_numbered_images, wrong_answers
 from openvino import opset13 as ops
 
+sys.path.insert(0, str(ROOT))
+import classification_sample_async as sample
+
 
 def fails_with_one_line(*args, naming=(), **options):
     """Exit status 1, no table, one `[ ERROR ]` line that has all of `naming` in it; returns the line."""
@@ -440,6 +443,53 @@ sys.exit(sample.main())
         )  # fmt: skip
         assert (done.returncode, tables(done.stdout)) == (1, [])
         assert done.stderr == "[ ERROR ] Inference failed: no memory for the output\n"
+
+
+EARLY_END = """
+import sys, openvino as ov, classification_sample_async as sample
+core = ov.Core()
+model = sample.build_preprocessing(core.read_model(sys.argv[1]))
+sample.apply_batch_size(model, 8)
+queue = ov.AsyncInferQueue(sample.compile_model(core, model, "CPU", {}), 4)
+images = [sample.Image("photo", sys.argv[2])] * 400
+for result in sample.infer_in_order(queue, sample.read_ahead(images, model.input().shape), 1):
+    print(result.output.shape)
+    break
+"""
+
+
+def test_a_program_that_takes_one_result_and_ends():
+    """Copied into a program of its own, at module level: the requests in flight must not take it down."""
+    done = subprocess.run(
+        [sys.executable, "-c", EARLY_END, EFFICIENTNET, PHOTOS[0]], capture_output=True, text=True, timeout=20, cwd=ROOT
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "(8, 1000)\n", "")
+
+
+def test_results_that_wait_for_a_slow_one_are_bounded():
+    """A model that multiplies matrices as often as its input says; the first image is a thousand times as slow."""
+    image, matrix = ops.parameter([1, 1], np.float32), ops.parameter([150, 150], np.float32)
+    product = ops.tanh(ops.matmul(matrix, matrix, False, False))
+    always = ops.constant(np.array(True))
+    loop = ops.loop(ops.squeeze(ops.convert(image, np.int32), np.array([0, 1])), always)
+    loop.set_function(ov.Model([product, ops.constant(np.array(True))], [matrix]))
+    loop.set_special_body_ports([-1, 1])
+    start = ops.constant(np.full((150, 150), 0.001, np.float32))
+    loop.set_merged_input(matrix, start.output(0), product.output(0))
+    model = ov.Model([loop.get_iter_value(product.output(0), -1)], [image])
+    queue = ov.AsyncInferQueue(ov.Core().compile_model(model, "CPU", {"NUM_STREAMS": "2"}), 4)
+    taken = []
+
+    def batches():
+        for number in range(1000):
+            taken.append(number)
+            repetitions = np.full((1, 1), 1 if number else 3000, np.float32)
+            yield sample.Batch([str(number)], [None], ov.Tensor(repetitions))
+
+    results = sample.infer_in_order(queue, batches(), 1)
+    assert next(results).batch.images == ["0"]
+    assert 4 < len(taken) <= 4 * sample.RESULTS_PER_REQUEST + 1
+    assert [result.batch.images[0] for result in results] == [str(number) for number in range(1, 1000)]
 
 
 def test_head_ends_it_quietly():
