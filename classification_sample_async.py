@@ -92,9 +92,9 @@ def reason(error):
     """The exception's message in one line, without where in OpenVINO's sources it was raised."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    lines = [line.strip() for line in str(error).splitlines()]
-    lines = [line for line in lines if line and not line.startswith("Exception from ")]
-    return " ".join(lines) or type(error).__name__
+    lines = [line.strip() for line in str(error).splitlines() if not line.startswith("Exception from ")]
+    text = re.sub(r"Check '.*?' failed at \S+:\d+:", "", " ".join(lines))
+    return " ".join(text.split()) or type(error).__name__
 
 
 # Command line
@@ -337,8 +337,9 @@ def read_model(core, path):
         model = core.read_model(path)
     except Exception as error:
         why = reason(error)
-        advice = ": if it is a custom operation, name the library that implements it with -l" if "opset" in why else ""
-        raise SampleError(f"Cannot read the model {path}: {why}{advice}") from error
+        if "unsupported opset" in why or "No conversion rule" in why:
+            why += ": if it is a custom operation, name the library that implements it with -l"
+        raise SampleError(f"Cannot read the model {path}: {why}") from error
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise SampleError(
             "Models with only 1 input and output are supported. "
