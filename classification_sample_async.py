@@ -585,9 +585,11 @@ def infer_in_order(queue, batches, iterations):
                     yield from completed()
             queue.wait_all()
             yield from completed()
-        except GeneratorExit:
-            queue.wait_all()  # a request that outlives the program's end takes it down
-            raise
+        finally:
+            # However this ends: a request that is still running at the program's end takes it down.
+            for request in queue:
+                with suppress(Exception):  # a failed request raises once more
+                    request.wait()
 
 
 # Results
