@@ -21,7 +21,7 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from itertools import count, islice
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -223,7 +223,7 @@ def check_paths(*paths):
             with failing(f"Cannot read {path}"):
                 os.stat(path)
                 if not (os.path.isfile(path) or os.path.isdir(path)):
-                    raise SampleError(f"Cannot read {path}: neither a file nor a folder")
+                    raise ValueError("neither a file nor a folder")
 
 
 def list_files(inputs):
@@ -311,7 +311,7 @@ def read_labels(path):
     with failing(f"Cannot read the labels {path}"):
         content = Path(path).read_bytes().removeprefix(codecs.BOM_UTF8)
         if b"\0" in content:
-            raise SampleError(f"Cannot read the labels {path}: no text in UTF-8")
+            raise ValueError("no text in UTF-8")
     return [re.sub(r"^n\d{8}\s+", "", os.fsdecode(line).strip()) for line in content.rstrip().splitlines()]
 
 
@@ -354,17 +354,18 @@ def input_layout(model):
     Raises SampleError for an input that is no image of fixed height and width with 1 or 3 channels.
     """
     name, shape = port_name(model.input()), model.input().partial_shape
+    what_it_is = f"The model's input {name} has the shape {shape}"
     layout = ov.layout_helpers.get_layout(model.input())
     if shape.rank != 4:
-        raise SampleError(f"The model's input {name} has the shape {shape}: it takes no images, [N,C,H,W] or [N,H,W,C]")
+        raise SampleError(f"{what_it_is}: it takes no images, [N,C,H,W] or [N,H,W,C]")
     if not set("NCHW") <= set(str(layout)):
         layout = ov.Layout("NCHW" if shape[1] in (1, 3) else "NHWC")
     channels, height, width = (shape[layout.get_index_by_name(dimension)] for dimension in "CHW")
     if channels not in (1, 3):
-        raise SampleError(f"The model's input {name} has the shape {shape}: only 1 or 3 channels are supported")
+        raise SampleError(f"{what_it_is}: only 1 or 3 channels are supported")
     if height.is_dynamic or width.is_dynamic:
         raise SampleError(
-            f"The model's input {name} has the shape {shape}: fix its height and width when converting it, "
+            f"{what_it_is}: fix its height and width when converting it, "
             f'for example `ovc model.onnx --input "{name}[1,3,224,224]"`'
         )
     return layout
@@ -572,17 +573,16 @@ def infer_in_order(queue, batches, iterations):
 
     queue.set_callback(collect)
     started = deque()
-    numbers = count()
+    runs = ((batch, iteration) for batch in batches for iteration in range(iterations))
     with failing("Inference failed"):
         try:
-            for batch in batches:
-                for iteration in range(iterations):
-                    started.append((next(numbers), batch, iteration))
-                    # Waits for an idle request, which takes an ov.Tensor as it is and copies anything else.
-                    queue.start_async(batch.tensor, userdata=started[-1][0])
-                    if len(started) > RESULTS_PER_REQUEST * len(queue):
-                        queue.wait_all()
-                    yield from completed()
+            for number, (batch, iteration) in enumerate(runs):
+                started.append((number, batch, iteration))
+                # Waits for an idle request, which takes an ov.Tensor as it is and copies anything else.
+                queue.start_async(batch.tensor, userdata=number)
+                if len(started) > RESULTS_PER_REQUEST * len(queue):
+                    queue.wait_all()
+                yield from completed()
             queue.wait_all()
             yield from completed()
         finally:

@@ -23,14 +23,11 @@ from statistics import mean, median
 import cv2
 import numpy as np
 import openvino as ov
+from conftest import EFFICIENTNET, PHOTOS, ROOT, SCRIPT
 from numbered import save_numbered_images, wrong_answers
 from openvino import opset13 as ops
 from openvino.opset1 import max_pool
 
-ROOT = Path(__file__).parent.parent
-SCRIPT = ROOT / "classification_sample_async.py"
-EFFICIENTNET = ROOT / "data" / "efficientnet-lite0.xml"
-PHOTOS = sorted((ROOT / "data" / "images").iterdir())
 PARTS = ["runs", "app", "batches", "long"]
 CORES = os.cpu_count()
 GRAIN = 4  # standard deviation, as of a small sensor in daylight: makes the JPEGs as large as a camera's
@@ -76,7 +73,6 @@ queue.wait_all()
 DECODE_ALONE = """
 import sys, threading, time
 from pathlib import Path
-from statistics import mean, median
 import numpy as np
 sys.path.insert(0, sys.argv[1])
 import classification_sample_async as sample

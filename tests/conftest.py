@@ -7,6 +7,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import cv2
 import numpy as np
 import openvino as ov
 import pytest
@@ -19,6 +20,8 @@ EFFICIENTNET = DATA / "efficientnet-lite0.xml"
 LENET = DATA / "lenet.onnx"
 DIGITS = DATA / "digits.ubyte"
 PHOTOS = sorted((DATA / "images").iterdir())
+
+sys.path.insert(0, str(ROOT))  # for the tests that import the script
 
 
 def run(*args, timeout=60, cwd=ROOT, env=(), prefix=()):
@@ -72,6 +75,16 @@ def as_before_python_3_13(usage_message):
     return re.sub(r"^  (-\w+), (--\w+) ([A-Z_]+(?: \[.*?\])?)(?=\s)", r"  \1 \3, \2 \3", usage_message, flags=re.M)
 
 
+def fails_with_one_line(*args, naming=(), **options):
+    """Exit status 1, no table, one `[ ERROR ]` line that has all of `naming` in it; returns the line."""
+    done = run(*args, **options)
+    assert (done.returncode, tables(done.stdout)) == (1, [])
+    assert re.fullmatch(r"\[ ERROR \] [^\n]+\n", done.stderr), done.stderr
+    for name in naming:
+        assert str(name) in done.stderr
+    return done.stderr
+
+
 def top_ids(rows):
     return [class_id for class_id, _, _ in rows]
 
@@ -96,3 +109,11 @@ def channel_means(image, axes=(2, 3)):
 def channel_model(tmp_path_factory):
     """Its three scores are the means of the channels, B, G and R for a model that gets BGR."""
     return save_model(tmp_path_factory.mktemp("models") / "channels.xml", channel_means)
+
+
+@pytest.fixture(scope="session")
+def picture(tmp_path_factory):
+    """One colour: B 200, G 100, R 40."""
+    path = tmp_path_factory.mktemp("picture") / "colour.png"
+    cv2.imwrite(str(path), np.full((8, 8, 3), (200, 100, 40), np.uint8))
+    return path

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import openvino as ov
 import pytest
-from conftest import DIGITS, LENET, PHOTOS, channel_means, classify, run, save_model, tables, top_ids
+from conftest import DIGITS, LENET, PHOTOS, channel_means, classify, fails_with_one_line, save_model, top_ids
 from openvino import opset13 as ops
 
 COMPILER = shutil.which(os.environ.get("CXX", "c++")) or shutil.which("g++") or shutil.which("clang++")
@@ -58,9 +58,7 @@ def test_a_library_in_the_current_folder(library, model):
 
 
 def test_without_the_library_the_error_names_the_operation_and_the_option(model):
-    done = run("-m", model, "-i", PHOTOS[0])
-    assert (done.returncode, tables(done.stdout)) == (1, [])
-    [line] = done.stderr.splitlines()
+    line = fails_with_one_line("-m", model, "-i", PHOTOS[0])
     assert line.startswith(f"[ ERROR ] Cannot read the model {model}: ")
     assert "Twice" in line and "-l" in line
 
@@ -71,15 +69,11 @@ def test_an_unknown_operation_in_onnx(tmp_path):
     assert content.count(b'"\x04Relu') == 1
     path = tmp_path / "unknown.onnx"
     path.write_bytes(content.replace(b'"\x04Relu', b'"\x04Mine'))
-    done = run("-m", path, "-i", DIGITS)
-    assert (done.returncode, tables(done.stdout)) == (1, [])
-    [line] = done.stderr.splitlines()
+    line = fails_with_one_line("-m", path, "-i", DIGITS)
     assert line.startswith(f"[ ERROR ] Cannot read the model {path}: ")
     assert "Mine" in line and "-l" in line
 
 
 def test_a_file_that_is_no_library(model):
-    done = run("-m", model, "-i", PHOTOS[0], "-l", PHOTOS[0])
-    assert (done.returncode, tables(done.stdout)) == (1, [])
-    [line] = done.stderr.splitlines()
+    line = fails_with_one_line("-m", model, "-i", PHOTOS[0], "-l", PHOTOS[0])
     assert line.startswith(f"[ ERROR ] Cannot load the extension {PHOTOS[0]}: ")

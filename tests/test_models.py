@@ -14,6 +14,7 @@ from conftest import (
     at_once,
     channel_means,
     classify,
+    fails_with_one_line,
     run,
     save_model,
     scores,
@@ -22,14 +23,6 @@ from conftest import (
 )
 from openvino import opset13 as ops
 from openvino.preprocess import PrePostProcessor
-
-
-@pytest.fixture(scope="module")
-def picture(tmp_path_factory):
-    """One colour: B 200, G 100, R 40."""
-    path = tmp_path_factory.mktemp("picture") / "colour.png"
-    cv2.imwrite(str(path), np.full((8, 8, 3), (200, 100, 40), np.uint8))
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -126,9 +119,8 @@ def test_one_channel_is_grayscale(tmp_path, picture, shape, axes):
     model = save_model(tmp_path / "gray.xml", lambda image: channel_means(image, axes), shape)
     assert scores("-m", model, "-i", picture) == [{0: 93}]
     assert scores("-m", model, "-i", picture, "--mean_values", "3", "--scale_values", "9") == [{0: 10}]
-    done = run("-m", model, "-i", picture, "--mean_values", "1,2,3")
-    assert (done.returncode, tables(done.stdout)) == (1, [])
-    assert done.stderr.startswith("[ ERROR ] --mean_values") and done.stderr.count("\n") == 1
+    line = fails_with_one_line("-m", model, "-i", picture, "--mean_values", "1,2,3")
+    assert line.startswith("[ ERROR ] --mean_values")
 
 
 def test_a_model_with_a_preprocessing_section_inside(tmp_path, channel_model, picture):
@@ -145,17 +137,15 @@ def test_mean_and_scale_need_a_floating_point_input(tmp_path, picture):
     model = save_model(
         tmp_path / "u8.xml", lambda image: channel_means(ops.convert(image, np.float32)), element_type=np.uint8
     )
-    done = run("-m", model, "-i", picture, "--mean_values", "127")
-    assert (done.returncode, tables(done.stdout)) == (1, [])
-    assert re.fullmatch(r"\[ ERROR \] --mean_values .*u8.*\n", done.stderr)
+    line = fails_with_one_line("-m", model, "-i", picture, "--mean_values", "127")
+    assert re.fullmatch(r"\[ ERROR \] --mean_values .*u8.*\n", line)
 
 
 @pytest.mark.parametrize("shape", [(1, 3, -1, -1), (-1, 8, -1, 3)], ids=str)
 def test_dynamic_height_or_width_is_an_error_that_tells_what_to_do(tmp_path, picture, shape):
     model = save_model(tmp_path / "dynamic.xml", lambda image: ops.reduce_mean(image, np.array([2, 3])), shape)
-    done = run("-m", model, "-i", picture)
-    assert (done.returncode, tables(done.stdout)) == (1, [])
-    assert re.fullmatch(r"\[ ERROR \] .*height and width.*`ovc .* --input .*`\n", done.stderr)
+    line = fails_with_one_line("-m", model, "-i", picture)
+    assert re.fullmatch(r"\[ ERROR \] .*height and width.*`ovc .* --input .*`\n", line)
 
 
 def own_batch_raises(image):
@@ -209,10 +199,10 @@ def test_other_output_shapes_are_refused_with_the_shape(tmp_path, picture, shape
             ops.matmul(channel_means(image), np.ones((3, width), np.float32), False, False), np.array(shape), False
         ),
     )
-    for done in at_once(lambda options: run("-m", model, "-i", picture, *options), [(), ("--softmax",)]):
-        assert (done.returncode, tables(done.stdout)) == (1, [])
-        assert re.fullmatch(r"\[ ERROR \] .*\n", done.stderr)
-        assert f"[{','.join(map(str, shape))}]" in done.stderr
+    named = [f"[{','.join(map(str, shape))}]"]
+    at_once(
+        lambda options: fails_with_one_line("-m", model, "-i", picture, *options, naming=named), [(), ("--softmax",)]
+    )
 
 
 def test_the_warning_about_logits_comes_once_and_not_for_probabilities(tmp_path, channel_model, picture):

@@ -13,8 +13,9 @@ import pytest
 from conftest import LENET, NO_PROBABILITIES, ROOT, classify, run, save_model
 from openvino import opset13 as ops
 
-sys.path.insert(0, str(ROOT))
 import classification_sample_async as sample
+
+sys.path.insert(0, str(ROOT))
 
 
 @pytest.fixture(scope="module")

@@ -27,6 +27,7 @@ from conftest import (
     at_once,
     channel_means,
     classify,
+    fails_with_one_line,
     run,
     save_model,
     tables,
@@ -35,18 +36,9 @@ from conftest import (
 from numbered import save_numbered_images, wrong_answers
 from openvino import opset13 as ops
 
-sys.path.insert(0, str(ROOT))
 import classification_sample_async as sample
 
-
-def fails_with_one_line(*args, naming=(), **options):
-    """Exit status 1, no table, one `[ ERROR ]` line that has all of `naming` in it; returns the line."""
-    done = run(*args, **options)
-    assert (done.returncode, tables(done.stdout)) == (1, [])
-    assert re.fullmatch(r"\[ ERROR \] [^\n]+\n", done.stderr), done.stderr
-    for name in naming:
-        assert str(name) in done.stderr
-    return done.stderr
+sys.path.insert(0, str(ROOT))
 
 
 def warnings(done):
@@ -324,10 +316,7 @@ def test_inputs_that_are_no_images(tmp_path, shape):
     fails_with_one_line("-m", model, "-i", PHOTOS[0], naming=[f"[{','.join(map(str, shape))}]"])
 
 
-def test_integer_output(tmp_path):
-    picture = tmp_path / "colour.png"
-    cv2.imwrite(str(picture), np.full((8, 8, 3), (200, 100, 40), np.uint8))
-
+def test_integer_output(tmp_path, picture):
     def classified(element_type):
         path = tmp_path / f"{element_type.__name__}.xml"
         model = save_model(path, lambda image: ops.convert(channel_means(image), element_type))
