@@ -25,6 +25,7 @@ import os
 import re
 import signal
 import sys
+import tempfile
 import threading
 import time
 import traceback
@@ -50,7 +51,7 @@ import numpy as np
 import openvino as ov
 from openvino import opset13 as ops
 from openvino.preprocess import PrePostProcessor
-from openvino.properties import enable_profiling, hint
+from openvino.properties import cache_dir, enable_profiling, hint
 
 # The pieces
 
@@ -325,6 +326,8 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
     add("--softmax", action="store_true", help="Optional. Turn the model's outputs (logits) into probabilities.")
     add("--infer_precision", choices=("f32", "f16", "bf16"),
         help="Optional. Precision to infer with. Default is the device's own choice.")
+    add("-cdir", "--cache_dir",
+        help="Optional. Path to a folder where compiled models are cached, to load faster the next time.")
     add("-v", "--verbose", action="store_true",
         help="Optional. Log every step, and the traceback of an error.")
     # fmt: on
@@ -521,10 +524,23 @@ def check_model(model: ov.Model, path: str) -> None:
         )
 
 
-def are_probabilities(output: np.ndarray) -> bool:
-    """Whether every row of `output` is within 0..1 and adds up to 1, but for the rounding of 16-bit floats."""
-    rows = output.reshape(len(output), -1)
-    return bool(np.all((rows >= 0) & (rows <= 1)) and np.allclose(rows.sum(axis=1), 1, rtol=0, atol=0.01))
+def probability_warning(outputs: np.ndarray, output_type: ov.Type) -> str:
+    """Says what keeps `outputs`, f32 [N,classes] of a model that computes them in `output_type`, from being probabilities.
+
+    Returns nothing for probabilities as devices round them: a GPU's f16 softmax of 1000 classes adds up to 1.025, and
+    8 bits are off by up to 1/512 for each class.
+    """
+    low, high, classes = outputs.min(), outputs.max(), outputs.shape[1]
+    if np.isnan(low):
+        return "The model's outputs contain NaN: check mean and scale values, or try --infer_precision f32"
+    if low < 0 or high > 1.1:
+        advice = ": if they are logits, add --softmax" if classes > 1 and output_type.is_real() else ""
+        return f"The model's outputs are not probabilities ({low:g} to {high:g}){advice}"
+    sums = outputs.sum(axis=1)
+    rounding = max(0.1, classes / 512 if output_type in (ov.Type.u8, ov.Type.i8) else 0)
+    if classes > 1 and np.abs(sums - 1).max() > rounding:
+        return f"The model's outputs do not add up to 1 ({sums.min():g} to {sums.max():g})"
+    return ""
 
 
 def prepare_streams() -> None:
@@ -576,6 +592,8 @@ def classify_images(args: argparse.Namespace) -> int:
         model = core.read_model(args.model)
     log_detail(*model_lines(model))
 
+    output_type = model.output().element_type
+
     with on_error(f"Cannot use the model {args.model}"):
         # Step 3. Build into the model what turns decoded images into its input, so that the device runs it
         check_model(model, args.model)
@@ -607,20 +625,26 @@ def classify_images(args: argparse.Namespace) -> int:
     config = {hint.performance_mode: mode, enable_profiling: args.perf_counts}
     if args.infer_precision:
         config[hint.inference_precision] = args.infer_precision
+    if args.cache_dir:
+        with on_error(f"Cannot write to the cache folder {args.cache_dir}"):
+            os.makedirs(args.cache_dir, exist_ok=True)
+            tempfile.TemporaryFile(dir=args.cache_dir).close()  # OpenVINO keeps quiet where it cannot write
+        config[cache_dir] = args.cache_dir
     try:
         compiled_model = core.compile_model(model, args.device, config)
     except Exception as error:
+        devices, upper = core.available_devices, args.device.upper()
+        advice = f" (did you mean {upper}?)" if upper != args.device and upper in (*devices, "AUTO") else ""
         raise SampleError(
-            f"Cannot load the model to the device '{args.device}': {reason(error).rstrip('.')}. "
-            f"Available target devices: {', '.join(core.available_devices)}"
+            f"Cannot load the model to the device '{args.device}'{advice}: {reason(error).rstrip('.')}. "
+            f"Available target devices: {', '.join(devices)}"
         ) from error
 
     # Step 7. Infer, and print the tables of one batch while the next ones are inferred
     log("Starting inference in asynchronous mode")
     queue = ov.AsyncInferQueue(compiled_model, request_count)
     runs = (((batch, iteration), tensor) for batch, tensor in batches for iteration in range(iterations))
-    expect_probabilities = not args.softmax
-    done = 0
+    warning, done = "", 0
     start = time.perf_counter()
     with on_error("Inference failed"):
         for run_number, ((batch, iteration), output) in enumerate(infer_in_order(queue, runs), start=1):
@@ -628,12 +652,9 @@ def classify_images(args: argparse.Namespace) -> int:
             if iteration > 0:
                 continue
             outputs = output.reshape(batch_size, classes)[: len(batch)]  # what is behind them is padding
-            if expect_probabilities and not are_probabilities(outputs):
-                expect_probabilities = False
-                value_range = f"{outputs.min():g} to {outputs.max():g}"
-                log_warning(
-                    f"The model's outputs are no probabilities ({value_range}): if they are logits, add --softmax"
-                )
+            if not warning and len(of_images := outputs[[not image.error for image in batch]]):
+                if warning := probability_warning(of_images, output_type):
+                    log_warning(warning)
             for image, probabilities in zip(batch, outputs):
                 if image.error:
                     log_warning(f"{image.name}: {image.error}")
