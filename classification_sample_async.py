@@ -46,6 +46,10 @@ if __name__ == "__main__":
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 
+# OpenVINO reports its import to Google Analytics if this package is there: a forked process, a quarter of the import's
+# time, and seconds where no name server answers. A sample has no need of it.
+sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+
 import cv2
 import numpy as np
 import openvino as ov
@@ -150,9 +154,10 @@ def read_ahead(
 
     `read(item, row)` is called on a pool of threads, to write an item into its row of the tensor; what it raises is
     raised here. The last list may be shorter: rows without an item are zero.
-    Two batches are read before they are asked for, however many items there are.
+    As many batches are read ahead as give each core an item while one more is waited for, however many items there are.
     """
-    pool = ThreadPoolExecutor(os.cpu_count())
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    pool = ThreadPoolExecutor(cores)
     items = iter(items)
 
     def start_reading(batch: list[Any]) -> tuple[list[Any], ov.Tensor, list[Future]]:
@@ -161,7 +166,7 @@ def read_ahead(
         return batch, tensor, [pool.submit(read, item, row) for item, row in zip(batch, tensor.data)]
 
     batches = iter(lambda: list(islice(items, shape[0])), [])  # itertools.batched, before Python 3.12
-    reading = deque(map(start_reading, islice(batches, 2)))
+    reading = deque(map(start_reading, islice(batches, 1 + math.ceil(cores / shape[0]))))
 
     def finished() -> Iterator[tuple[list[Any], ov.Tensor]]:
         try:
