@@ -3,18 +3,17 @@
 
     python classification_sample_async.py -m data/efficientnet-lite0.xml -i data/images
 
-The file has two parts. First the pieces, to copy: each works alone below the imports, and a program needs them in this
-order.
+Two parts. The pieces, to copy: each works alone below the imports, and a program needs them in this order.
 
     build_preprocessing   makes a model take images as OpenCV decodes them
     apply_batch_size      sets how many images one inference takes
     decode                reads an image file
+    center_crop           takes the middle of an image, as most models were trained
     read_ahead            fills tensors with images, on all cores, ahead of the inference
     infer_in_order        runs an AsyncInferQueue and yields its results in the order of the inputs
     top_class_ids         ranks the classes
 
-Then the sample that uses them: command line, log, files, and `classify_images`, the recipe from the model to the tables
-in numbered steps.
+The sample, which uses them: command line, log, files, and `classify_images`, the recipe in numbered steps.
 """
 
 import argparse
@@ -38,13 +37,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-if __name__ == "__main__":
-    # Ctrl-C ends the program at once, also during the imports below and inside OpenVINO, where Python could not react;
-    # a parent that has it ignored (nohup, say) means it. So does a reader that has seen enough (`| head`).
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-    if hasattr(signal, "SIGPIPE"):
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    # Ctrl-C ends the program at once, even in the imports below and inside OpenVINO, unless the parent ignores it.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 # OpenVINO reports its import to Google Analytics if this package is there: a forked process, a quarter of the import's
 # time, and seconds where no name server answers. A sample has no need of it.
@@ -70,22 +65,30 @@ def build_preprocessing(
     """Makes `model`, with one image input of any layout, take u8 [N,H,W,C], as OpenCV decodes images, and return f32.
 
     The device then runs the conversion, in this order: `reverse_channels` turns BGR into RGB, `mean` is subtracted, the
-    rest is divided by `scale`. Both are in units of 0..255, one number for each channel of the model or one for all.
-    `softmax` turns logits of any shape into probabilities [N,classes]. A layout that the model does not state is NCHW
-    where the second dimension is 1 or 3, else NHWC.
+    rest is divided by `scale`. Both are in units of 0..255, one number for each channel of the model or one for all;
+    for an integer input the result is rounded and clamped, and i8 without either gets TFLite's mean, 128.
+    `softmax` turns logits of any shape into probabilities [N,classes]. Outputs of 8 bits become TFLite's probabilities,
+    q/256 for u8 and (q + 128)/256 for i8. A layout that is not stated is NCHW if shape[1] is 1 or 3, else NHWC.
 
-    Changes `model`: use only what is returned. Raises ValueError for an input that is no batch of images, RuntimeError
-    where `mean` or `scale` has another number of values than the input has channels.
+    Changes `model`: use only what is returned. Raises ValueError for an input that takes no images and for an output
+    that takes no softmax, RuntimeError if `mean` or `scale` has the wrong number of values.
     https://docs.openvino.ai/2026/openvino-workflow/running-inference/optimize-inference/optimize-preprocessing.html
     """
-    port = model.input()
-    layout = ov.layout_helpers.get_layout(port)
-    if port.partial_shape.rank != 4:
-        raise ValueError(f"an input of shape {port.partial_shape} takes no images: [N,C,H,W] or [N,H,W,C] does")
+    shape, input_type = model.input().partial_shape, model.input().element_type
+    output_type, output_shape = model.output().element_type, model.output().partial_shape
+    if shape.rank != 4:
+        raise ValueError(f"an input of shape {shape} takes no images: [N,C,H,W] or [N,H,W,C] does")
+    if not (input_type.is_real() or input_type.get_type_name()[1:] in ("8", "16", "32", "64")):
+        raise ValueError(f"an input of type {input_type.get_type_name()} takes no images")
+    if softmax and (not output_type.is_real() or all(size == 1 for size in list(output_shape)[1:])):
+        raise ValueError(
+            f"softmax needs several classes in floating point, not {output_type.get_type_name()} {output_shape}"
+        )
+    layout = ov.layout_helpers.get_layout(model.input())
     if not set("NCHW") <= set(str(layout)):
-        layout = ov.Layout("NCHW" if port.partial_shape[1] in (1, 3) else "NHWC")
-    if not port.element_type.is_real() and not (mean is None and scale is None):
-        raise ValueError(f"an input of {port.element_type.get_type_name()} takes neither mean nor scale")
+        layout = ov.Layout("NCHW" if shape[1] in (1, 3) else "NHWC")
+    if input_type == ov.Type.i8 and mean is None and scale is None:
+        mean = 128
 
     ppp = PrePostProcessor(model)
     ppp.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
@@ -97,7 +100,13 @@ def build_preprocessing(
         steps.convert_element_type(ov.Type.f32).mean(np.ravel(mean).tolist())
     if scale is not None:
         steps.convert_element_type(ov.Type.f32).scale(np.ravel(scale).tolist())
+    if not input_type.is_real() and not (mean is None and scale is None):
+        limits = np.iinfo(input_type.to_dtype())
+        steps.custom(lambda pixels: ops.clamp(ops.round(pixels), limits.min, limits.max).output(0))
     results = ppp.output().postprocess().convert_element_type(ov.Type.f32)
+    if output_type in (ov.Type.u8, ov.Type.i8):
+        zero_point = np.float32(0 if output_type == ov.Type.u8 else -128)
+        results.custom(lambda output: ops.divide(ops.subtract(output, zero_point), np.float32(256)).output(0))
     if softmax:
         results.custom(lambda output: ops.softmax(ops.reshape(output, [0, -1], special_zero=True), 1).output(0))
     return ppp.build()
@@ -111,14 +120,22 @@ def apply_batch_size(model: ov.Model, batch_size: int) -> int:
     output's first dimension is not the batch.
     https://docs.openvino.ai/2026/openvino-workflow/running-inference/changing-input-shape.html
     """
-    own_batch = ov.get_batch(model)
-    for size in (batch_size, own_batch.get_length() if own_batch.is_static else 1):
+
+    def output_sizes(size: int) -> list[ov.Dimension]:
         with suppress(RuntimeError):
             ov.set_batch(model, size)
-            shape = model.output().partial_shape
-            if shape.rank.is_static and shape[0] == size:
-                return size
-    raise ValueError(f"the output's shape {model.output().partial_shape} does not follow the batch size")
+            return list(model.output().partial_shape)
+        return []
+
+    own_batch = ov.get_batch(model)
+    unusual = 997  # so that [N,classes] is told from [classes,N] where both sizes are the same
+    sizes = output_sizes(unusual)
+    if sizes[:1] != [unusual]:
+        batch_size = own_batch.get_length() if own_batch.is_static else 1
+    layout = str(ov.layout_helpers.get_layout(model.output()))
+    if unusual in sizes[1:] or output_sizes(batch_size)[:1] != [batch_size] or "N" in layout[2:]:
+        raise ValueError(f"the first dimension of its output {model.output().partial_shape} is not the batch")
+    return batch_size
 
 
 def decode(path: str, flags: int = cv2.IMREAD_COLOR, buffer: np.ndarray | None = None) -> np.ndarray:
@@ -126,8 +143,10 @@ def decode(path: str, flags: int = cv2.IMREAD_COLOR, buffer: np.ndarray | None =
 
     `buffer`, what an earlier call returned, is overwritten and returned where the image has its size: getting the
     pages of a photo from the operating system costs almost as much as decoding it.
-    Raises OSError where the file cannot be opened, ValueError where it cannot be decoded.
+    Raises OSError where the file cannot be opened, ValueError where it is not a regular one or cannot be decoded.
     """
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise ValueError("is not a regular file")
     file_name: Any = os.fsencode(path)  # OpenCV 5.0.0 crashes on a str that is not UTF-8
     pixels = None
     if buffer is not None:
@@ -145,6 +164,14 @@ def decode(path: str, flags: int = cv2.IMREAD_COLOR, buffer: np.ndarray | None =
         with open(path, "rb"):  # raises if that is the reason
             raise ValueError("cannot be decoded as an image")
     return pixels
+
+
+def center_crop(pixels: np.ndarray, width: int, height: int, ratio: float) -> np.ndarray:
+    """Returns a view of the center of `pixels` [H,W,...]: `ratio` of the largest part with the form width:height."""
+    scale = ratio * min(pixels.shape[0] / height, pixels.shape[1] / width)
+    crop_height, crop_width = max(1, round(height * scale)), max(1, round(width * scale))
+    top, left = (pixels.shape[0] - crop_height) // 2, (pixels.shape[1] - crop_width) // 2
+    return pixels[top : top + crop_height, left : left + crop_width]
 
 
 def read_ahead(
@@ -235,14 +262,10 @@ def top_class_ids(probabilities: np.ndarray, number_top: int) -> np.ndarray:
 
 # The sample
 
-IDX_SUFFIX = "ubyte"  # digits.ubyte, and train-images-idx3-ubyte as MNIST has it
-IMAGE_SUFFIXES = (
-    ".avif", ".bmp", ".dib", ".exr", ".gif", ".hdr", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pfm", ".pgm", ".pic",
-    ".png", ".pnm", ".ppm", ".ras", ".sr", ".tif", ".tiff", ".webp", IDX_SUFFIX,
-)  # fmt: skip
-IDX_IMAGES_MAGIC = 0x00000803  # u8, three dimensions
-IDX_LABELS_MAGIC = 0x00000801  # u8, one dimension
+IDX_SUFFIX = "ubyte"  # of the files of MNIST: https://yann.lecun.org/exdb/mnist/index.html
+IDX_TYPES = {0x08: "u8", 0x09: "i8", 0x0B: "i16", 0x0C: "i32", 0x0D: "f32", 0x0E: "f64"}
 DEFAULT_BATCH_LIMIT = 8
+Image = tuple[str, Callable[..., np.ndarray]]  # its name, and decode(flags, buffer): the piece, or the same for IDX
 
 
 class SampleError(Exception):
@@ -250,14 +273,14 @@ class SampleError(Exception):
 
 
 @contextmanager
-def on_error(message: str) -> Iterator[None]:
-    """Turns any exception into a SampleError that says in one line what failed, and why."""
+def on_error(message: str, advice: Callable[[], str] = str) -> Iterator[None]:
+    """Turns any exception into a SampleError that says in one line what failed, why, and what `advice` returns."""
     try:
         yield
     except SampleError:
         raise
     except Exception as error:
-        raise SampleError(f"{message}: {reason(error)}") from error
+        raise SampleError(f"{message}: {reason(error)}{advice()}") from error
 
 
 def reason(error: BaseException) -> str:
@@ -272,69 +295,71 @@ class Parser(argparse.ArgumentParser):
         return "\n".join([super().format_help(), *version_lines(), "", devices, ""])
 
 
-def integer_from(minimum: int) -> Callable[[str], int]:
-    def convert(text: str) -> int:
-        if not text.isdecimal() or int(text) < minimum:
-            raise argparse.ArgumentTypeError(f"must be an integer, {minimum} or greater, not '{text}'")
-        return int(text)
+def valid(convert: Callable[[str], Any], is_valid: Callable[[Any], bool], description: str) -> Callable[[str], Any]:
+    """Returns an argparse type whose errors say what the option's value must be."""
 
-    return convert
+    def parse(text: str) -> Any:
+        with suppress(ValueError):
+            value = convert(text)
+            if is_valid(value):
+                return value
+        raise argparse.ArgumentTypeError(f"must be {description}, not '{text}'")
+
+    return parse
 
 
 def channel_values(smallest: float) -> Callable[[str], list[float]]:
-    def convert(text: str) -> list[float]:
-        try:
-            values = [float(value) for value in text.strip("[]()").split(",")]
-        except ValueError:
-            values = []
-        if len(values) not in (1, 3) or not all(smallest <= abs(value) <= 1e18 for value in values):
-            form = f"one number or three separated by commas, {smallest:g} to 1e18 in size"
-            raise argparse.ArgumentTypeError(f"must be {form}, not '{text}'")
-        return values
-
-    return convert
+    return valid(
+        lambda text: [float(value) for value in text.strip("[]()").replace(",", " ").split()],
+        lambda values: len(values) in (1, 3) and all(smallest <= abs(value) <= 1e18 for value in values),
+        f"one number or three separated by commas, {smallest:g} to 1e18 in size",
+    )
 
 
 def parse_args(argv: Sequence[str]) -> argparse.Namespace:
     parser = Parser(add_help=False)
     add = parser.add_argument_group("Options").add_argument
+    path = valid(str, bool, "a path")
+    count = valid(int, lambda value: 1 <= value < 2**31, f"an integer from 1 to {2**31 - 1}")
+    count_or_0 = valid(int, lambda value: 0 <= value < 2**31, f"an integer from 0 to {2**31 - 1}")
     # fmt: off
     add("-h", "--help", action="help", help="Show this help message and exit.")
-    add("-m", "--model", required=True,
+    add("-m", "--model", required=True, type=path,
         help="Required. Path to an .xml or .onnx file with a trained model, or to any other model that OpenVINO reads.")
-    add("-i", "--input", required=True, nargs="+", action="extend",
+    add("-i", "--input", required=True, type=path, nargs="+", action="extend",
         help="Required. Path to an image file(s), to a folder(s) with images, or to an IDX file(s) (.ubyte).")
     add("-d", "--device", default="CPU",
         help="Optional. Specify the target device to infer on; CPU, GPU, NPU, AUTO, HETERO:, MULTI: or BATCH: is "
         "acceptable. The sample will look for a suitable plugin for device specified. Default value is CPU.")
-    add("-l", "--cpu_extension",
+    add("-l", "--cpu_extension", type=path,
         help="Optional. Required for custom operations. Path to a shared library with their implementations.")
-    add("-pp", "--plugin_dir",
+    add("-pp", "--plugin_dir", type=path,
         help="Optional. Path to a plugin folder. The devices that its plugins.xml names become available to -d.")
-    add("--labels",
-        help="Optional. Labels mapping file, a label a line. Default is the model's name with the suffix .labels.")
-    add("-nt", "--number_top", type=integer_from(1), default=10,
+    add("--labels", type=path,
+        help="Optional. Labels mapping file, one label per line. Default is the model's name with the suffix .labels.")
+    add("-nt", "--number_top", type=count, default=10,
         help="Optional. Number of top results. Default value is 10.")
-    add("-ni", "--number_iter", type=integer_from(1),
+    add("-ni", "--number_iter", type=count,
         help="Optional. Number of inference iterations; if given, the throughput is reported. Default value is 1.")
-    add("-nireq", "--number_infer_requests", type=integer_from(0), default=0,
+    add("-nireq", "--number_infer_requests", type=count_or_0, default=0,
         help="Optional. Number of infer requests. Default value is 0: as many as are optimal for the device.")
     add("-pc", "--perf_counts", action="store_true", help="Optional. Report performance counters.")
-    add("-b", "--batch_size", type=integer_from(1),
+    add("-b", "--batch_size", type=count,
         help=f"Optional. Batch size. Default is the number of images, split evenly above {DEFAULT_BATCH_LIMIT}.")
-    add("--reverse_input_channels", action="store_true",
+    add("--reverse_input_channels", action="store_true", default=None,
         help="Optional. Give the model its images in RGB order instead of BGR.")
     add("--mean_values", type=channel_values(0), metavar="VALUES",
         help="Optional. Mean values to subtract, in the model's order of channels: 123.675,116.28,103.53 or 127.")
     add("--scale_values", type=channel_values(1e-18), metavar="VALUES",
-        help="Optional. Scale values to divide by after that.")
+        help="Optional. Scale values to divide by after the mean values are subtracted.")
+    add("--center_crop", type=valid(float, lambda ratio: 0 < ratio <= 1, "above 0 and at most 1"), metavar="RATIO",
+        help="Optional. Classify the center of each image, RATIO of its shorter side. Default is the whole image.")
     add("--softmax", action="store_true", help="Optional. Turn the model's outputs (logits) into probabilities.")
     add("--infer_precision", choices=("f32", "f16", "bf16"),
         help="Optional. Precision to infer with. Default is the device's own choice.")
-    add("-cdir", "--cache_dir",
+    add("-cdir", "--cache_dir", type=path,
         help="Optional. Path to a folder where compiled models are cached, to load faster the next time.")
-    add("-v", "--verbose", action="store_true",
-        help="Optional. Log every step, and the traceback of an error.")
+    add("-v", "--verbose", action="store_true", help="Optional. Log every step, and the traceback of an error.")
     # fmt: on
     if not argv:
         parser.print_help(sys.stderr)
@@ -344,22 +369,27 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
 def log(*lines: str) -> None:
     """Prints to standard output in one write, so that tables stay whole where several runs share a terminal."""
     with on_error("Cannot write to standard output"):
+        if sys.stdout is None:
+            raise ValueError("it is closed")
         print("\n".join(f"[ INFO ] {line}" if line else "[ INFO ]" for line in lines), flush=True)
 
 
+def log_to_stderr(text: str) -> None:
+    """Prints in one write, or not at all where standard error cannot be written: the tables matter more."""
+    try:
+        if sys.stderr:
+            print(text, end="", file=sys.stderr, flush=True)
+    except OSError:
+        sys.stderr = None  # type: ignore[assignment]
+
+
 def log_warning(message: str) -> None:
-    print(f"[ WARNING ] {message}\n", end="", file=sys.stderr)
-
-
-def log_progress(done: int, total: int) -> None:
-    """Shows the progress of many images on a terminal, while the tables go elsewhere; the next line overwrites it."""
-    if total > DEFAULT_BATCH_LIMIT and sys.stderr and sys.stderr.isatty() and not sys.stdout.isatty():
-        print(f"{done}/{total} images", end="\n" if done == total else "\r", file=sys.stderr)
+    log_to_stderr(f"[ WARNING ] {message}\n")
 
 
 def version_lines() -> tuple[str, str]:
-    build = ov.get_version()
-    return f"OpenVINO Runtime version ......... {build.partition('-')[0]}", f"Build ........... {build}"
+    version, build = ov.get_version().partition("-")[0], ov.get_version()
+    return f"OpenVINO Runtime version ......... {version}", f"Build ........... {build}"
 
 
 def model_lines(model: ov.Model) -> list[str]:
@@ -386,7 +416,6 @@ def log_table(name: str, probabilities: np.ndarray, number_top: int, labels: Seq
 
 
 def log_perf_counts(layers: Sequence[ov.ProfilingInfo]) -> None:
-    """Logs `profiling_info` of an infer request."""
     microseconds = [round(layer.real_time.total_seconds() * 1e6) for layer in layers]
     rows = [("name", "layer_type", "exec_type", "status", "real_time_us")]
     for layer, time_us in zip(layers, microseconds):
@@ -396,13 +425,6 @@ def log_perf_counts(layers: Sequence[ov.ProfilingInfo]) -> None:
     log("Performance counters:", *table, f"Total time: {sum(microseconds)} us", "")
 
 
-class Image:
-    def __init__(self, name: str, decode: Callable[..., np.ndarray] | None = None, error: str = "") -> None:
-        self.name = name
-        self.decode = decode  # decode(flags, buffer), the piece or what does the same for an IDX file
-        self.error = error  # why it cannot be read, once that is known
-
-
 def check_path(path: str) -> None:
     with on_error(f"Cannot read {path}"):
         os.stat(path)
@@ -410,101 +432,88 @@ def check_path(path: str) -> None:
             raise ValueError("it is neither a file nor a folder")
 
 
-def list_files(inputs: Iterable[str]) -> list[str]:
-    """Lists the files that `inputs` name, in their order; a folder stands for the images in it, sorted by name."""
-    files = []
-    for path in inputs:
-        if os.path.isdir(path):
-            with on_error(f"Cannot read the folder {path}"):
-                paths = [os.path.join(path, name) for name in sorted(os.listdir(path))]
-                if not (images := list(filter(looks_like_image, paths))):
-                    raise ValueError("there are no images in it")
-            files += images
-        else:
-            files.append(path)
-    return files
+def list_files(path: str) -> list[str]:
+    """Lists the images in a folder, sorted by name; a file stands for itself."""
+    if not os.path.isdir(path):
+        return [path]
+    with on_error(f"Cannot read the folder {path}"):
+        if not (images := list(filter(looks_like_image, sorted(entry.path for entry in os.scandir(path))))):
+            raise ValueError("there are no images in it")
+    return images
 
 
 def looks_like_image(path: str) -> bool:
-    """Decides by the suffix, so that damaged images are reported and not left out, else by the file's signature."""
-    if path.lower().endswith(IMAGE_SUFFIXES):
-        return not os.path.isdir(path)
+    """Decides by the suffix, else by the file's signature; what cannot be read is to be reported, not left out."""
     file_name: Any = os.fsencode(path)
-    return os.path.isfile(path) and cv2.haveImageReader(file_name)
-
-
-def list_images(files: Iterable[str]) -> list[Image]:
-    """Lists an image for each file, more for an IDX file; what is wrong with a file becomes the error of its image."""
-    images = []
-    for path in files:
-        try:
-            if not os.path.isfile(path):
-                raise ValueError("is not a regular file")
-            is_idx = path.lower().endswith(IDX_SUFFIX)
-            images += list_idx_images(path) if is_idx else [Image(path, partial(decode, path))]
-        except (OSError, ValueError) as error:
-            images.append(Image(path, error=reason(error)))
-    return images
+    if path.lower().endswith(IDX_SUFFIX) or cv2.haveImageWriter(file_name):
+        return not os.path.isdir(path)
+    return os.path.isfile(path) and (not os.access(path, os.R_OK) or cv2.haveImageReader(file_name))
 
 
 def list_idx_images(path: str) -> list[Image]:
-    """Lists the images of an IDX file: u8 [N,H,W] after four big-endian u32 (magic number, N, H, W).
-
-    https://yann.lecun.org/exdb/mnist/index.html
-    """
-    header = np.fromfile(path, ">u4", 4).tolist()
-    if len(header) < 4:
-        raise ValueError("ends before its IDX header does")
-    magic, count, height, width = header
-    if magic != IDX_IMAGES_MAGIC:
-        kind = "labels" if magic == IDX_LABELS_MAGIC else "no images"
-        raise ValueError(f"is an IDX file of {kind} (magic number {magic}, images have {IDX_IMAGES_MAGIC})")
-    if count * height * width == 0:
+    """Lists the images of an IDX file: u8 [N,H,W] after a header of 0, 0, type, 3 and big-endian u32 N, H, W."""
+    with open(path, "rb") as file:
+        header = file.read(16)
+    if len(header) < 16 or header[:2] != b"\0\0" or header[2] not in IDX_TYPES:
+        raise ValueError(f"is not an IDX file: it begins with {header[:4]!r}")
+    if IDX_TYPES[header[2]] != "u8" or header[3] != 3:
+        raise ValueError(f"holds {IDX_TYPES[header[2]]} in {header[3]} dimensions; images are u8 in 3")
+    count, height, width = np.frombuffer(header[4:], ">u4").tolist()
+    size = height * width
+    if count * size == 0:
         raise ValueError(f"holds {count} images of {height}x{width} pixels")
-    data_size = os.path.getsize(path) - 16
-    complete = min(count, data_size // (height * width))
-    images = [Image(f"{path}[{i}]", partial(decode_idx_image, path, i, height, width)) for i in range(complete)]
+
+    def decode_image(index: int, flags: int, _: Any) -> np.ndarray:
+        if 16 + (index + 1) * size > os.path.getsize(path):
+            raise ValueError("missing: the file ends early")
+        pixels = np.fromfile(path, np.uint8, size, offset=16 + index * size).reshape(height, width)
+        return cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR) if flags == cv2.IMREAD_COLOR else pixels
+
+    complete = min(count, (os.path.getsize(path) - 16) // size)
+    names = [f"{path}[{index}]" for index in range(complete)]
     if complete < count:
-        images.append(Image(f"{path}[{complete}..{count - 1}]", error="missing: the file ends early"))
-    elif data_size > count * height * width:
-        log_warning(f"{path}: {data_size - count * height * width} bytes after its last image are ignored")
-    return images
+        names.append(f"{path}[{complete}..{count - 1}]")
+    return [(name, partial(decode_image, index)) for index, name in enumerate(names)]
 
 
-def decode_idx_image(
-    path: str, index: int, height: int, width: int, flags: int, buffer: np.ndarray | None
-) -> np.ndarray:
-    pixels = np.fromfile(path, np.uint8, height * width, offset=16 + index * height * width)
-    if len(pixels) < height * width:
-        raise ValueError("missing: the file has become shorter")
-    gray = pixels.reshape(height, width)
-    return cv2.cvtColor(gray, cv2.COLOR_GRAY2BGR) if flags == cv2.IMREAD_COLOR else gray
+def list_images(path: str, errors: dict[Image, str]) -> list[Image]:
+    """Lists the images in a file, more than one in an IDX file; it keeps in `errors` why that holds none."""
+    whole_file = (path, partial(decode, path))
+    if path.lower().endswith(IDX_SUFFIX) and os.path.isfile(path):
+        try:
+            return list_idx_images(path)
+        except (OSError, ValueError) as error:
+            errors[whole_file] = reason(error)
+    return [whole_file]
 
 
-def image_reader(channels: int) -> Callable[[Image, np.ndarray], None]:
-    """Returns the `read` of `read_ahead`: it fills u8 [H,W,channels], or sets the image's `error`."""
+def image_reader(channels: int, ratio: float | None, errors: dict[Image, str]) -> Callable[[Image, np.ndarray], None]:
+    """Returns the `read` of `read_ahead`, for rows u8 [H,W,channels]; it keeps in `errors` why an image is not read."""
     if channels not in (1, 3):
         raise ValueError(f"only 1 or 3 channels are supported, the model's input has {channels}")
     flags = cv2.IMREAD_COLOR if channels == 3 else cv2.IMREAD_GRAYSCALE
     thread = threading.local()
 
     def read(image: Image, row: np.ndarray) -> None:
-        if image.decode is None:
-            return
+        height, width, _ = row.shape
         try:
-            thread.pixels = image.decode(flags, getattr(thread, "pixels", None))
-            row[:] = cv2.resize(thread.pixels, row.shape[1::-1]).reshape(row.shape)
+            thread.pixels = image[1](flags, getattr(thread, "pixels", None))
+            part = center_crop(thread.pixels, width, height, ratio) if ratio else thread.pixels
+            row[:] = cv2.resize(part, (width, height)).reshape(row.shape)
         except Exception as error:
-            image.error = reason(error)
+            errors.setdefault(image, reason(error))
 
     return read
 
 
-def read_labels(path: str) -> list[str]:
-    """Reads labels in class id order, in UTF-8 or any other encoding that extends ASCII; a blank line is a class too.
+def labels_beside(model_path: str) -> str | None:
+    path = os.path.abspath(model_path)
+    path = (path if os.path.isdir(path) else os.path.splitext(path)[0]) + ".labels"
+    return path if os.path.isfile(path) else None
 
-    A WordNet id in front of a label, as in ImageNet's `n01440764 tench, Tinca tinca`, is left out.
-    """
+
+def read_labels(path: str) -> list[str]:
+    """Reads one label per class id, in any encoding that extends ASCII, without WordNet ids (`n01440764 tench`)."""
     with on_error(f"Cannot read the labels {path}"):
         content = Path(path).read_bytes().removeprefix(codecs.BOM_UTF8)
         if b"\0" in content:
@@ -512,28 +521,60 @@ def read_labels(path: str) -> list[str]:
     return [re.sub(r"^n\d{8}\s+", "", os.fsdecode(line).strip()) for line in content.rstrip().splitlines()]
 
 
+def options_in_model_info(model: ov.Model) -> Iterator[tuple[str, Any]]:
+    """Yields the options that `model` states in its `model_info`, as OpenVINO's Model API, Geti and others write it.
+
+    With `embedded_processing` the graph does all that itself; if it resizes too, from any size, its input is set to the
+    size that it resizes to. https://github.com/open-edge-platform/model_api
+    """
+    info = dict(model.rt_info.items()).get("model_info", {})
+    stated = {name: text for name in info if (text := info[name].astype(str)) not in ("", "None")}
+    if stated.get("embedded_processing") in ("YES", "True"):
+        shape = model.input().partial_shape
+        resizes = shape[1].is_dynamic and shape[2].is_dynamic and {"orig_height", "orig_width"} <= stated.keys()
+        if resizes:
+            model.reshape([shape[0], int(stated["orig_height"]), int(stated["orig_width"]), shape[3]])
+        stated = {name: stated[name] for name in stated if name == "labels" or (resizes and name == "resize_type")}
+    converters: dict[str, Callable[[str], Any]] = {
+        "labels": lambda text: [label.replace("_", " ") for label in text.split()],
+        "mean_values": channel_values(0),
+        "resize_type": {"standard": None, "crop": 1.0}.__getitem__,
+        "reverse_input_channels": {"YES": True, "True": True, "NO": None, "False": None}.__getitem__,
+        "scale_values": channel_values(1e-18),
+    }
+    for name in [name for name in converters if name in stated]:
+        try:
+            yield "center_crop" if name == "resize_type" else name, converters[name](stated[name])
+        except (KeyError, argparse.ArgumentTypeError):
+            log_warning(f"The {name} '{stated[name]}' of the model's model_info is not supported: it is ignored")
+
+
 def check_model(model: ov.Model, path: str) -> None:
     """Raises ValueError for a model that is no classifier of images of one size."""
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        counts = f"{len(model.inputs)} inputs and {len(model.outputs)} outputs"
-        raise ValueError(f"Models with only 1 input and output are supported, this one has {counts}")
-    shape = model.output().partial_shape
-    sizes = list(shape) if shape.rank.is_static else []
-    if not (len(sizes) == 2 or (len(sizes) == 4 and [1, 1] in (sizes[1:3], sizes[2:]))):
-        raise ValueError(f"its output shape {shape} is none of a classifier's: [N,C], [N,C,1,1] or [N,1,1,C]")
-    name, shape = model.input().any_name, model.input().partial_shape
-    if shape.rank == 4 and any(size.is_dynamic for size in list(shape)[1:]):
+    inputs, outputs = len(model.inputs), len(model.outputs)
+    if (inputs, outputs) != (1, 1):
         raise ValueError(
-            f"its input {name} has the shape {shape}: fix its height and width when converting it, "
-            f'for example `ovc {path} --input "{name}[1,3,224,224]"`'
+            f"Models with only 1 input and output are supported, not {inputs} inputs and {outputs} outputs"
         )
+    if model.get_variables():
+        raise ValueError("it keeps a state from one inference to the next (ReadValue, Assign)")
+    shape, output_shape = model.input().partial_shape, model.output().partial_shape
+    sizes = list(output_shape) if output_shape.rank.is_static else []
+    if not (len(sizes) == 2 or (len(sizes) == 4 and [1, 1] in (sizes[1:3], sizes[2:]))):
+        raise ValueError(f"its output shape {output_shape} is none of a classifier's: [N,C], [N,C,1,1] or [N,1,1,C]")
+    if 0 in [*shape, *sizes]:
+        raise ValueError(f"a size of its input {shape} or output {output_shape} is 0")
+    if shape.rank == 4 and any(size.is_dynamic for size in list(shape)[1:]):
+        name, letters = model.input().node.friendly_name, "NCHW" if shape[1] in (1, 3) else "NHWC"
+        fixed = ",".join(letter if size.is_dynamic else str(size) for letter, size in zip(letters, shape))
+        command = f"model.reshape([{fixed}])" if path.endswith(".xml") else f'ovc {path} --input "{name}[{fixed}]"'
+        raise ValueError(f"its input {name} has the shape {shape}: fix its height and width, by `{command}`")
 
 
 def probability_warning(outputs: np.ndarray, output_type: ov.Type) -> str:
-    """Says what keeps `outputs`, f32 [N,classes] of a model that computes them in `output_type`, from being probabilities.
+    """Says what keeps `outputs`, f32 [N,classes] computed in `output_type`, from being probabilities, or nothing.
 
-    Returns nothing for probabilities as devices round them: a GPU's f16 softmax of 1000 classes adds up to 1.025, and
-    8 bits are off by up to 1/512 for each class.
+    A GPU's f16 softmax of 1000 classes adds up to 1.025, and 8 bits are off by up to 1/512 in each class.
     """
     low, high, classes = outputs.min(), outputs.max(), outputs.shape[1]
     if np.isnan(low):
@@ -542,17 +583,21 @@ def probability_warning(outputs: np.ndarray, output_type: ov.Type) -> str:
         advice = ": if they are logits, add --softmax" if classes > 1 and output_type.is_real() else ""
         return f"The model's outputs are not probabilities ({low:g} to {high:g}){advice}"
     sums = outputs.sum(axis=1)
-    rounding = max(0.1, classes / 512 if output_type in (ov.Type.u8, ov.Type.i8) else 0)
+    rounding = 0.1 if output_type.is_real() else max(0.1, classes / 512)
     if classes > 1 and np.abs(sums - 1).max() > rounding:
         return f"The model's outputs do not add up to 1 ({sums.min():g} to {sums.max():g})"
     return ""
 
 
 def prepare_streams() -> None:
-    """Makes names of files and labels print as the bytes they are, in any locale, and OpenCV keep quiet."""
+    """Makes names of files and labels print as the bytes they are, in any locale; what a pipe cannot take, waits."""
+    if os.name == "posix":
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader that has seen enough (`| head`) ends the program
     stream: Any
     for stream in filter(None, (sys.stdout, sys.stderr)):
         stream.reconfigure(encoding=sys.getfilesystemencoding(), errors=sys.getfilesystemencodeerrors())
+        if os.name == "posix":
+            os.set_blocking(stream.fileno(), True)
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # its lines name no file
 
 
@@ -562,9 +607,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         return classify_images(args)
     except Exception as error:
-        if args.verbose:
-            traceback.print_exc()
-        print(f"[ ERROR ] {reason(error)}\n", end="", file=sys.stderr)
+        log_to_stderr((traceback.format_exc() if args.verbose else "") + f"[ ERROR ] {reason(error)}\n")
         return 1
 
 
@@ -575,11 +618,10 @@ def classify_images(args: argparse.Namespace) -> int:
     plugins = args.plugin_dir and os.path.join(args.plugin_dir, "plugins.xml")
     for path in filter(None, (args.model, *args.input, args.labels, args.cpu_extension, plugins)):
         check_path(path)
-    files = list_files(args.input)
+    files = [file for path in args.input for file in list_files(path)]
     log_detail(f"Files were added: {len(files)}", *(f"    {file}" for file in files))
-    images = list_images(files)
-    labels_path = args.labels or str(Path(args.model).with_suffix(".labels"))
-    labels = read_labels(labels_path) if os.path.isfile(labels_path) else None
+    errors: dict[Image, str] = {}
+    images = [image for file in files for image in list_images(file, errors)]
 
     # Step 1. The core knows the devices; plugins bring more of them, extensions more operations
     log("Creating OpenVINO Runtime Core")
@@ -597,29 +639,36 @@ def classify_images(args: argparse.Namespace) -> int:
         model = core.read_model(args.model)
     log_detail(*model_lines(model))
 
-    output_type = model.output().element_type
-
     with on_error(f"Cannot use the model {args.model}"):
-        # Step 3. Build into the model what turns decoded images into its input, so that the device runs it
+        labels_path = args.labels
+        for option, value in options_in_model_info(model):
+            if getattr(args, option) is None:
+                setattr(args, option, value)
+                log_detail(f"Taken from its model_info: {option} {str(value)[:80]}")
         check_model(model, args.model)
+        output_type = model.output().element_type
+
+        # Step 3. Build into the model what turns decoded images into its input, so that the device runs it
         model = build_preprocessing(
             model, args.reverse_input_channels, args.mean_values, args.scale_values, args.softmax
         )
         # Step 4. Set the batch by the number of images; this needs the layout that step 3 has set
-        batch_count = math.ceil(len(images) / DEFAULT_BATCH_LIMIT)
-        wanted_batch_size = args.batch_size or math.ceil(len(images) / batch_count)
+        evenly = math.ceil(len(images) / math.ceil(len(images) / DEFAULT_BATCH_LIMIT))
+        wanted_batch_size = args.batch_size or evenly
         batch_size = apply_batch_size(model, wanted_batch_size)
+        classes = math.prod(model.output().shape) // batch_size
+        read = image_reader(model.input().shape[3], args.center_crop, errors)
     if batch_size != wanted_batch_size:
         log_warning(f"The model does not take the batch size {wanted_batch_size}, it runs with batch size {batch_size}")
     log_detail(f"Set batch size {batch_size}", *model_lines(model))
-    classes = math.prod(model.output().shape) // batch_size
+    labels_path = labels_path or (None if args.labels else labels_beside(args.model))
+    labels = read_labels(labels_path) if labels_path else args.labels
     if labels is not None and len(labels) != classes:
-        log_warning(f"{labels_path} has {len(labels)} labels, the model {classes} classes")
+        log_warning(f"{labels_path or 'model_info'} has {len(labels)} labels, the model {classes} classes")
 
     # Step 5. Start to read the images, so that they are there when the model is
     with on_error(f"Cannot make batches of {batch_size} images"):
-        shape = model.input().shape
-        batches = read_ahead(images, shape, image_reader(channels=shape[3]))
+        batches = read_ahead(images, model.input().shape, read)
 
     # Step 6. Compile the model for the device, with the hint for one run at a time or for several
     log("Loading the model to the plugin")
@@ -635,20 +684,17 @@ def classify_images(args: argparse.Namespace) -> int:
             os.makedirs(args.cache_dir, exist_ok=True)
             tempfile.TemporaryFile(dir=args.cache_dir).close()  # OpenVINO keeps quiet where it cannot write
         config[cache_dir] = args.cache_dir
-    try:
+    with on_error(
+        f"Cannot load the model to the device '{args.device}'",
+        lambda: f". Available target devices: {', '.join(core.available_devices)}",
+    ):
         compiled_model = core.compile_model(model, args.device, config)
-    except Exception as error:
-        devices, upper = core.available_devices, args.device.upper()
-        advice = f" (did you mean {upper}?)" if upper != args.device and upper in (*devices, "AUTO") else ""
-        raise SampleError(
-            f"Cannot load the model to the device '{args.device}'{advice}: {reason(error).rstrip('.')}. "
-            f"Available target devices: {', '.join(devices)}"
-        ) from error
+        queue = ov.AsyncInferQueue(compiled_model, request_count)
 
     # Step 7. Infer, and print the tables of one batch while the next ones are inferred
     log("Starting inference in asynchronous mode")
-    queue = ov.AsyncInferQueue(compiled_model, request_count)
     runs = (((batch, iteration), tensor) for batch, tensor in batches for iteration in range(iterations))
+    show_progress = len(images) > DEFAULT_BATCH_LIMIT and sys.stderr and sys.stderr.isatty() and not sys.stdout.isatty()
     warning, done = "", 0
     start = time.perf_counter()
     with on_error("Inference failed"):
@@ -657,27 +703,27 @@ def classify_images(args: argparse.Namespace) -> int:
             if iteration > 0:
                 continue
             outputs = output.reshape(batch_size, classes)[: len(batch)]  # what is behind them is padding
-            if not warning and len(of_images := outputs[[not image.error for image in batch]]):
-                if warning := probability_warning(of_images, output_type):
-                    log_warning(warning)
+            of_images = outputs[[image not in errors for image in batch]]
+            if not warning and len(of_images) and (warning := probability_warning(of_images, output_type)):
+                log_warning(warning)
             for image, probabilities in zip(batch, outputs):
-                if image.error:
-                    log_warning(f"{image.name}: {image.error}")
+                if image in errors:
+                    log_warning(f"{image[0]}: {errors[image]}")
                 else:
-                    log_table(image.name, probabilities, args.number_top, labels)
+                    log_table(image[0], probabilities, args.number_top, labels)
             done += len(batch)
-            log_progress(done, len(images))
+            if show_progress:  # the next line overwrites it
+                log_to_stderr(f"{done}/{len(images)} images" + ("\n" if done == len(images) else "\r"))
     seconds = time.perf_counter() - start
 
     # Step 8. Report
     log_detail("Completed async requests execution")
     if args.perf_counts:
         log_perf_counts(queue[0].profiling_info)
-    unread = sum(bool(image.error) for image in images)
     if args.number_iter:
-        log(f"Throughput: {(len(images) - unread) * iterations / seconds:.2f} FPS")
+        log(f"Throughput: {(len(images) - len(errors)) * iterations / seconds:.2f} FPS")
     log("This sample is an API example. Use the dedicated `benchmark_app` tool for any performance measurements.")
-    return 1 if unread else 0
+    return 1 if errors else 0
 
 
 if __name__ == "__main__":
