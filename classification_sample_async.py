@@ -28,6 +28,7 @@ import tempfile
 import threading
 import time
 import traceback
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -228,15 +229,20 @@ def infer_in_order(
         except Exception as error:
             output.set_exception(error)
 
-    def wait_for_requests() -> None:
+    def finish() -> None:
         for request in queue:
             with suppress(Exception):  # a failed request raises once more
                 request.wait()
+        queue.set_callback(lambda request, output: None)
+        callback_released.wait(timeout=1)
 
+    # Threads of OpenVINO let go of the callback a moment after a request is done, and need the interpreter for it. If
+    # the core or the compiled model is deleted in that moment, the program hangs; if the interpreter ends, it aborts.
+    callback_released = threading.Event()
+    weakref.finalize(keep_output, callback_released.set)
     queue.set_callback(keep_output)
-    # A request that runs while the interpreter ends takes it down, and only `atexit` comes before that to a generator
-    # that is still bound to a name.
-    atexit.register(wait_for_requests)
+    del keep_output
+    atexit.register(finish)  # a generator that is still bound to a name is not closed before the interpreter ends
     try:
         for key, tensor in inputs:
             started.append((key, Future()))
@@ -251,8 +257,8 @@ def infer_in_order(
         for key, output in started:
             yield key, output.result()
     finally:
-        wait_for_requests()
-        atexit.unregister(wait_for_requests)
+        finish()
+        atexit.unregister(finish)
 
 
 def top_class_ids(probabilities: np.ndarray, number_top: int) -> np.ndarray:
