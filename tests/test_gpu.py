@@ -1,0 +1,223 @@
+"""The device GPU. On a machine without one: .ci/gpu/run python -m pytest tests/test_gpu.py (see .ci/gpu/README.md)."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import openvino as ov
+import pytest
+from conftest import (
+    DATA,
+    DIGITS,
+    EFFICIENTNET,
+    LENET,
+    PHOTOS,
+    SCRIPT,
+    channel_means,
+    classify,
+    run,
+    save_model,
+    tables,
+    top_ids,
+)
+from openvino import opset13 as ops
+
+pytestmark = pytest.mark.skipif(
+    not any(device.startswith("GPU") for device in ov.Core().available_devices), reason="OpenVINO finds no GPU"
+)
+
+ON_GPU_IN_F32 = ("-d", "GPU", "--infer_precision", "f32")
+
+
+def softmax(logits):
+    exponentials = np.exp(logits)
+    return exponentials / exponentials.sum()
+
+
+def shares(image, axes=(2, 3)):
+    """The output of a model that is quick to compile: the softmax of its channels' means over 64."""
+    return ops.softmax(ops.divide(channel_means(image, axes), np.float32(64)), 1)
+
+
+def expected_shares(photo):
+    return softmax(cv2.resize(cv2.imread(str(photo)), (8, 8)).mean(axis=(0, 1)) / 64)
+
+
+def by_class(rows):
+    """The probabilities of a table in the order of the class ids, all of which it has."""
+    return [probability for _, probability, _ in sorted(rows)]
+
+
+@pytest.fixture(scope="module")
+def colour(tmp_path_factory):
+    """An image of one colour: B 200, G 100, R 40."""
+    path = tmp_path_factory.mktemp("colour") / "colour.png"
+    cv2.imwrite(str(path), np.full((8, 8, 3), (200, 100, 40), np.uint8))
+    return path
+
+
+# Classes and probabilities
+
+
+@pytest.mark.parametrize("device", ["GPU", "GPU.0", "HETERO:GPU,CPU", "MULTI:GPU,CPU", "BATCH:GPU(2)", "AUTO:GPU,CPU"])
+def test_digits(device):
+    results = classify("-m", LENET, "-i", DIGITS, "-d", device)
+    assert [name for name, _ in results] == [f"{DIGITS}[{index}]" for index in range(10)]
+    assert [top_ids(rows)[0] for _, rows in results] == list(range(10))
+
+
+def test_the_tables_are_in_order_with_several_requests():
+    results = classify("-m", LENET, "-i", *[DIGITS] * 4, "-d", "GPU", "-b", "1", "-nireq", "4")
+    assert [top_ids(rows)[0] for _, rows in results] == list(range(10)) * 4
+
+
+@pytest.fixture(scope="module")
+def photos_on_cpu():
+    return classify("-m", EFFICIENTNET, "-i", DATA / "images", "-nt", "1000", "--infer_precision", "f32")
+
+
+def test_photos_in_f32_equal_those_on_the_cpu(photos_on_cpu):
+    results = classify("-m", EFFICIENTNET, "-i", DATA / "images", "-nt", "1000", *ON_GPU_IN_F32)
+    assert [name for name, _ in results] == list(map(str, PHOTOS))
+    for (_, rows), (name, expected) in zip(results, photos_on_cpu):
+        assert by_class(rows) == pytest.approx(by_class(expected), abs=1e-3), name
+
+
+def test_photos_in_f16_which_is_the_default(photos_on_cpu):
+    """A softmax in f16 adds up to as much as 1.025: no reason for a warning."""
+    results = classify("-m", EFFICIENTNET, "-i", DATA / "images", "-d", "GPU", stderr="")
+    assert [(name, top_ids(rows)[0]) for name, rows in results] == [
+        (name, top_ids(rows)[0]) for name, rows in photos_on_cpu
+    ]
+
+
+# What the sample builds into a model
+
+
+def test_rgb_mean_scale_and_softmax(tmp_path, colour):
+    """R, G, B: 40, 100, 200; minus the mean 30, 80, 150; over the scale 1, 2, 3."""
+    model = save_model(tmp_path / "logits.xml", channel_means)
+    options = ("--reverse_input_channels", "--mean_values", "10,20,50", "--scale_values", "30,40,50", "--softmax")
+    results = classify("-m", model, "-i", colour, colour, *options, *ON_GPU_IN_F32)
+    assert [by_class(rows) for _, rows in results] == [pytest.approx([0.09003, 0.24473, 0.66524], abs=1e-4)] * 2
+
+
+def test_nhwc(tmp_path):
+    model = save_model(tmp_path / "nhwc.xml", lambda image: shares(image, axes=(1, 2)), shape=(1, 8, 8, 3))
+    for photo, (_, rows) in zip(PHOTOS, classify("-m", model, "-i", *PHOTOS, *ON_GPU_IN_F32), strict=True):
+        assert by_class(rows) == pytest.approx(expected_shares(photo), abs=1e-4)
+
+
+def test_one_channel_is_grayscale(tmp_path, colour):
+    """0.114 * 200 + 0.587 * 100 + 0.299 * 40 = 93.46, in u8 93; the classes are its part of 255, and the rest."""
+
+    def build(image):
+        part = ops.divide(channel_means(image), np.float32(255))
+        return ops.concat([part, ops.subtract(np.float32(1), part)], 1)
+
+    model = save_model(tmp_path / "gray.xml", build, shape=(1, 1, 8, 8))
+    [(_, rows)] = classify("-m", model, "-i", colour, *ON_GPU_IN_F32)
+    assert by_class(rows) == pytest.approx([93 / 255, 162 / 255], abs=1e-5)
+
+
+def test_a_graph_that_keeps_its_own_batch(tmp_path):
+    model = save_model(
+        tmp_path / "fixed.xml", lambda image: ops.reshape(shares(image), np.array([1, 3]), special_zero=False)
+    )
+    warning = r"\[ WARNING \] .*batch size 5.*batch size 1\b.*\n"
+    results = classify("-m", model, "-i", *PHOTOS, *ON_GPU_IN_F32, stderr=warning)
+    for photo, (name, rows) in zip(PHOTOS, results, strict=True):
+        assert name == str(photo)
+        assert by_class(rows) == pytest.approx(expected_shares(photo), abs=1e-4)
+
+
+# Reports and cache
+
+
+def test_performance_counters_and_throughput():
+    done = run("-m", LENET, "-i", DIGITS, "-d", "GPU", "-pc", "-ni", "3")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [top_ids(rows)[0] for _, rows in tables(done.stdout)] == list(range(10))
+    lines = done.stdout.splitlines()
+    start = lines.index("[ INFO ] Performance counters:") + 1
+    total = next(i for i, line in enumerate(lines) if line.startswith("[ INFO ] Total time: "))
+    header, *layers = [line.removeprefix("[ INFO ] ").split() for line in lines[start:total]]
+    assert header == ["name", "layer_type", "exec_type", "status", "real_time_us"]
+    executed = [layer for layer in layers if "EXECUTED" in layer]
+    assert any("Convolution" in layer for layer in executed)
+    assert lines[total] == f"[ INFO ] Total time: {sum(int(layer[-1]) for layer in layers)} us"
+    assert len(re.findall(r"^\[ INFO \] Throughput: \d+\.\d\d FPS$", done.stdout, flags=re.M)) == 1
+
+
+def test_the_model_cache(tmp_path):
+    folder = tmp_path / "made" / "cache"
+
+    def tables_and_files():
+        results = classify("-m", LENET, "-i", DIGITS, "-d", "GPU", "-cdir", folder)
+        return results, {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+
+    first, written = tables_and_files()
+    assert [top_ids(rows)[0] for _, rows in first] == list(range(10))
+    assert {".blob", ".cl_cache"} & {Path(name).suffix for name in written}
+    assert tables_and_files() == (first, written)  # what is there is used: nothing is compiled and written again
+
+
+# Errors, in a process of its own each: a hang or a crash fails the test and no other
+
+
+def in_own_process(*args):
+    command = [sys.executable, SCRIPT, *args]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+def test_failure_inside_inference(tmp_path):
+    """A reshape that does not fit: the number of its rows is the image's brightest pixel."""
+
+    def build(image):
+        brightest = ops.convert(ops.reduce_max(image, np.array([0, 1, 2, 3]), keep_dims=False), np.int64)
+        ones = ops.broadcast(np.float32(1), ops.reshape(brightest, np.array([1]), False))
+        return ops.softmax(ops.add(channel_means(image), ops.reshape(ones, np.array([1, 3]), False)), 1)
+
+    model = save_model(tmp_path / "fails.xml", build)
+    dark, bright = tmp_path / "dark.png", tmp_path / "bright.png"
+    cv2.imwrite(str(dark), np.full((8, 8, 3), 3, np.uint8))
+    cv2.imwrite(str(bright), np.full((8, 8, 3), 200, np.uint8))
+    [(_, rows)] = classify("-m", model, "-i", dark, "-d", "GPU")
+    assert by_class(rows) == pytest.approx([1 / 3] * 3, abs=1e-3)
+    for images in ([bright], [bright] * 20, [dark] * 10 + [bright] * 10):
+        done = in_own_process("-m", model, "-i", *images, "-d", "GPU", "-b", "1", "-nireq", "4")
+        assert (done.returncode, len(tables(done.stdout)) in range(images.count(dark) + 1)) == (1, True)
+        assert re.fullmatch(r"\[ ERROR \] Inference failed: [^\n]+\n", done.stderr), done.stderr
+
+
+def test_a_custom_operation(tmp_path):
+    """OpenVINO's extensions compute on the CPU: the GPU refuses them, HETERO gives them to the CPU."""
+    compiler = shutil.which(os.environ.get("CXX", "c++")) or shutil.which("g++") or shutil.which("clang++")
+    if compiler is None:
+        pytest.skip("no C++ compiler")
+    package, library = Path(ov.__file__).parent, tmp_path / "libcustom_op.so"
+    [runtime] = (package / "libs").glob("libopenvino.so.*")
+    source, include = Path(__file__).with_name("custom_op.cpp"), f"-I{package / 'include'}"
+    subprocess.run([compiler, "-std=c++17", "-shared", "-fPIC", include, source, "-o", library, runtime], check=True)
+    model = save_model(
+        tmp_path / "twice.xml",
+        lambda image: ops.softmax(ops.divide(ops.relu(channel_means(image)), np.float32(128)), 1),
+    )
+    relu, twice = 'type="ReLU" version="opset1"', 'type="Twice" version="extension"'
+    model.write_text(model.read_text().replace(relu, twice))
+    common = ("-m", model, "-i", PHOTOS[0], "-l", library, "--infer_precision", "f32", "-d")
+
+    done = in_own_process(*common, "GPU")
+    assert (done.returncode, tables(done.stdout)) == (1, [])
+    error = r"\[ ERROR \] Cannot load the model to the device 'GPU': [^\n]*Twice[^\n]*\n"
+    assert re.fullmatch(error, done.stderr), done.stderr
+
+    done = in_own_process(*common, "HETERO:GPU,CPU")
+    assert (done.returncode, done.stderr) == (0, "")
+    [(_, rows)] = tables(done.stdout)
+    assert by_class(rows) == pytest.approx(expected_shares(PHOTOS[0]), abs=1e-4)
