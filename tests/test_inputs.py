@@ -47,4 +47,5 @@ def test_idx_files_stand_beside_others(channel_model):
 
 def test_a_folder_without_images_is_an_error(tmp_path, channel_model):
     done = run("-m", channel_model, "-i", tmp_path)
-    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"[ ERROR ] No images in the folder {tmp_path}\n")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"[ ERROR ] Cannot read the folder {tmp_path}: there are no images in it\n"
