@@ -103,7 +103,7 @@ pixels = np.random.default_rng(0).integers(0, 256, (2, 4, 5, 3), np.uint8)
 for layout, shape, axes in (("NCHW", [2, 3, 4, 5], (0, 3, 1, 2)), ("NHWC", [2, 4, 5, 3], (0, 1, 2, 3))):
     for mean, scale in (
         (np.array([10, 20, 30]), np.array([2, 4, 8])), ([10, 20, 30], [2, 4, 8]), (127, 128.0), (np.float32(5), None),
-        (None, 255), (None, None),
+        (None, 255), (None, None), (np.full((1, 1, 3), 7.0), np.array(128)),
     ):
         image = ops.parameter(shape, np.float32)
         model = build_preprocessing(ov.Model([ops.relu(image)], [image]), True, mean, scale)
@@ -189,6 +189,19 @@ ENDS = {
         f"{FAILING_CALLBACK}\nfor result in infer_in_order(queue, inputs()):\n    pass",
         1,
         "MemoryError: no memory for the output",
+    ),
+    "callback-and-again": (
+        f"""
+get_output_tensor = ov._pyopenvino.InferRequest.get_output_tensor
+{FAILING_CALLBACK}
+try:
+    list(infer_in_order(queue, inputs()))
+except MemoryError:
+    ov._pyopenvino.InferRequest.get_output_tensor = get_output_tensor
+assert [key for key, _ in infer_in_order(queue, inputs())] == list(range(20))
+""",
+        0,
+        "",
     ),
 }
 
