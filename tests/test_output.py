@@ -148,6 +148,13 @@ def test_verbose_adds_the_lines_of_the_cpp_sample(unlabelled):
     assert all(line in remaining for line in plain.splitlines()), "the default log is part of it, in its order"
 
 
+def test_verbose_adds_the_traceback_of_an_error():
+    options = ("-m", LENET, "-i", ROOT / "no-such-path")
+    plain, verbose = run(*options).stderr, run(*options, "-v").stderr
+    assert "Traceback" not in plain
+    assert verbose.startswith("Traceback (most recent call last):\n") and verbose.endswith(f"\n{plain}")
+
+
 def test_labels_beside_the_model_and_number_top():
     done = run("-m", EFFICIENTNET, "-i", DATA / "images" / "chelsea.png", "-nt", "3", "--infer_precision", "f32")
     assert done.returncode == 0
