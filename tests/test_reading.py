@@ -140,14 +140,18 @@ def test_no_more_is_read_ahead_than_two_batches(pictures):
     batches.close()
 
 
-def run_on_terminals(folder, stdout_is_terminal):
-    """Standard error of a run whose standard error, and standard output if asked for, is a terminal."""
+def run_on_terminal(folder, stdout):
+    """Standard error, which is a terminal, of a run whose standard output is a "terminal", "null" or "closed"."""
     terminal, its_end = pty.openpty()
-    output = its_end if stdout_is_terminal else os.open(os.devnull, os.O_WRONLY)
+    actions = {
+        "terminal": (os.POSIX_SPAWN_DUP2, its_end, 1),
+        "null": (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+        "closed": (os.POSIX_SPAWN_CLOSE, 1),
+    }
     arguments = [sys.executable, str(SCRIPT), "-m", str(LENET), "-i", str(folder), "-nt", "1"]
     child = os.posix_spawn(
         sys.executable, arguments, os.environ,
-        file_actions=[(os.POSIX_SPAWN_DUP2, output, 1), (os.POSIX_SPAWN_DUP2, its_end, 2)],
+        file_actions=[actions[stdout], (os.POSIX_SPAWN_DUP2, its_end, 2)],
     )  # fmt: skip
     os.close(its_end)
     printed = b""
@@ -156,23 +160,31 @@ def run_on_terminals(folder, stdout_is_terminal):
             printed += os.read(terminal, 1 << 16)
         except OSError:  # the other end is closed
             break
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, printed
     return printed.decode()
 
 
+def save_black_images(folder, count):
+    for index in range(count):
+        cv2.imwrite(str(folder / f"{index}.png"), np.zeros((8, 8), np.uint8))
+
+
 def test_progress_of_many_images_on_a_terminal(tmp_path):
-    for index in range(30):
-        cv2.imwrite(str(tmp_path / f"{index}.png"), np.zeros((8, 8), np.uint8))
-    progress = run_on_terminals(tmp_path, stdout_is_terminal=False)
+    save_black_images(tmp_path, 30)
+    progress = run_on_terminal(tmp_path, "null")
     assert progress.endswith("\r30/30 images\r\n")
     assert progress.count("\n") == 1
     assert [int(step.split("/")[0]) for step in progress.strip().split("\r")] == [8, 16, 24, 30]
-    assert "/30 images" not in run_on_terminals(tmp_path, stdout_is_terminal=True)
+    assert "/30 images" not in run_on_terminal(tmp_path, "terminal")
     assert run("-m", LENET, "-i", tmp_path, "-nt", "1").stderr == ""
 
 
+def test_many_images_without_a_standard_output(tmp_path):
+    save_black_images(tmp_path, 30)
+    assert "ERROR" not in run_on_terminal(tmp_path, "closed")
+
+
 def test_no_progress_for_a_few_images(tmp_path):
-    for index in range(5):
-        cv2.imwrite(str(tmp_path / f"{index}.png"), np.zeros((8, 8), np.uint8))
-    assert run_on_terminals(tmp_path, stdout_is_terminal=False) == ""
+    save_black_images(tmp_path, 5)
+    assert run_on_terminal(tmp_path, "null") == ""
