@@ -146,23 +146,33 @@ assert top_class_ids(np.array([0.1, np.nan, 0.3]), 10).tolist() == [2, 0, 1]
 """
 
 
-@pytest.mark.parametrize(
-    "piece, program",
-    [
-        ("decode", DECODE),
-        ("read_ahead", READ_AHEAD),
-        ("read_ahead", READ_AHEAD_RAISES),
-        ("infer_in_order", INFER_IN_ORDER),
-        ("build_preprocessing", BUILD_PREPROCESSING),
-        ("build_preprocessing", BUILD_PREPROCESSING_REFUSES),
-        ("apply_batch_size", APPLY_BATCH_SIZE),
-        ("top_class_ids", TOP_CLASS_IDS),
-    ],
-    ids=lambda text: text if text in PIECES else "",
-)
-def test_alone_in_a_program(tmp_path, piece, program):
-    done = run_python(paste(tmp_path / "program.py", [piece], program), cwd=tmp_path)
+PROGRAMS = [
+    ("decode", DECODE),
+    ("read_ahead", READ_AHEAD),
+    ("read_ahead", READ_AHEAD_RAISES),
+    ("infer_in_order", INFER_IN_ORDER),
+    ("build_preprocessing", BUILD_PREPROCESSING),
+    ("build_preprocessing", BUILD_PREPROCESSING_REFUSES),
+    ("apply_batch_size", APPLY_BATCH_SIZE),
+    ("top_class_ids", TOP_CLASS_IDS),
+]
+
+
+@pytest.fixture(scope="module")
+def done_programs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("programs")
+    paths = [paste(folder / f"{i}.py", [piece], program) for i, (piece, program) in enumerate(PROGRAMS)]
+    return at_once(lambda path: run_python(path, cwd=folder), paths)
+
+
+@pytest.mark.parametrize("number", range(len(PROGRAMS)), ids=[piece for piece, _ in PROGRAMS])
+def test_alone_in_a_program(done_programs, number):
+    done = done_programs[number]
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_each_piece_has_a_program():
+    assert {piece for piece, _ in PROGRAMS} == set(PIECES)
 
 
 REQUESTS_IN_FLIGHT = f"""
@@ -211,13 +221,13 @@ def test_any_end_is_a_clean_end(tmp_path, program, status, last_line):
     ends_five_times(tmp_path, REQUESTS_IN_FLIGHT + program, status, last_line)
 
 
-@pytest.mark.parametrize("good", [0, 20])
-def test_the_end_of_a_failed_inference_is_clean(tmp_path, failing_model, good):
+def test_the_end_of_a_failed_inference_is_clean(tmp_path, failing_model):
+    """After twenty that succeed."""
     program = f"""
 queue = ov.AsyncInferQueue(ov.Core().compile_model({str(failing_model)!r}, "CPU"), 4)
-images = [np.full((1, 3, 8, 8), 3 if number < {good} else 200, np.float32) for number in range(40)]
+images = [np.full((1, 3, 8, 8), 3 if number < 20 else 200, np.float32) for number in range(40)]
 for key, output in infer_in_order(queue, enumerate(images)):
-    assert key < {good}
+    assert key < 20
 """
     ends_five_times(tmp_path, program, 1, "RuntimeError: ")
 

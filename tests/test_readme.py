@@ -5,7 +5,18 @@ import re
 import shlex
 
 import pytest
-from conftest import DATA, FUNCTIONS, PHOTOS, ROOT, as_before_python_3_13, paste, run_process, run_python, tables
+from conftest import (
+    DATA,
+    FUNCTIONS,
+    PHOTOS,
+    ROOT,
+    as_before_python_3_13,
+    at_once,
+    paste,
+    run_process,
+    run_python,
+    tables,
+)
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, flags=re.M | re.S)
@@ -19,9 +30,14 @@ def test_there_are_examples_and_all_on_files_here_are_run():
     assert not [block for block in elsewhere if re.search(r"-m data/\S+ -i data/", block)]
 
 
+@pytest.fixture(scope="module")
+def done_examples():
+    return dict(zip(EXAMPLES, at_once(lambda command: run_process(*shlex.split(command)[2:]), EXAMPLES)))
+
+
 @pytest.mark.parametrize("command", EXAMPLES)
-def test_examples(command):
-    done = run_process(*shlex.split(command)[2:])
+def test_examples(done_examples, command):
+    done = done_examples[command]
     assert (done.returncode, done.stderr) == (0, "")
     assert tables(done.stdout)
 
