@@ -30,8 +30,7 @@ PHOTOS = sorted((DATA / "images").iterdir())
 SOURCE = SCRIPT.read_text(encoding="utf-8")
 TREE = ast.parse(SOURCE)
 FUNCTIONS = {node.name: node for node in TREE.body if isinstance(node, ast.FunctionDef)}
-
-os.environ["COLUMNS"] = "80"  # argparse breaks its lines there
+COLUMNS = {"COLUMNS": "80"}  # argparse breaks its lines there
 
 
 def run(*args, **options):
@@ -44,6 +43,7 @@ def run_here(*args):
     args = list(map(os.fspath, args))
     with (
         mock.patch.object(sys, "argv", [str(SCRIPT), *args]),
+        mock.patch.dict(os.environ, COLUMNS),
         redirect_stdout(io.StringIO()) as stdout,
         redirect_stderr(io.StringIO()) as stderr,
     ):
@@ -64,14 +64,14 @@ def run_python(*args, timeout=60, cwd=ROOT, env=(), prefix=()):
     return subprocess.run(
         [*prefix, sys.executable, *map(os.fspath, args)],
         capture_output=True, encoding="utf-8", errors="surrogateescape",
-        timeout=timeout, cwd=cwd, env={**os.environ, **dict(env)},
+        timeout=timeout, cwd=cwd, env={**os.environ, **COLUMNS, **dict(env)},
     )  # fmt: skip
 
 
 def paste(path, pieces, program):
     """Writes a file of the script's imports, the functions `pieces` of it, and `program`; returns its path."""
     imports = [node for node in TREE.body if isinstance(node, ast.Import | ast.ImportFrom)]
-    copied = [ast.get_source_segment(SOURCE, node) for node in [*imports, *map(FUNCTIONS.get, pieces)]]
+    copied = [ast.get_source_segment(SOURCE, node) for node in [*imports, *(FUNCTIONS[name] for name in pieces)]]
     path.write_text("\n".join([*copied, program]), encoding="utf-8")
     return path
 
