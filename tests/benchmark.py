@@ -23,11 +23,14 @@ from statistics import mean, median
 import cv2
 import numpy as np
 import openvino as ov
-from conftest import EFFICIENTNET, PHOTOS, ROOT, SCRIPT
 from numbered import save_numbered_images, wrong_answers
 from openvino import opset13 as ops
 from openvino.opset1 import max_pool
 
+ROOT = Path(__file__).parent.parent
+SCRIPT = ROOT / "classification_sample_async.py"
+EFFICIENTNET = ROOT / "data" / "efficientnet-lite0.xml"
+PHOTOS = sorted((ROOT / "data" / "images").iterdir())
 PARTS = ["runs", "app", "batches", "long"]
 CORES = os.cpu_count()
 GRAIN = 4  # standard deviation, as of a small sensor in daylight: makes the JPEGs as large as a camera's
@@ -71,16 +74,14 @@ queue.wait_all()
 
 # CPU seconds that decoding and resizing take alone, in one thread, with the sample's own function.
 DECODE_ALONE = """
-import sys, threading, time
-from pathlib import Path
+import sys, time
 import numpy as np
-sys.path.insert(0, sys.argv[1])
 import classification_sample_async as sample
-paths = sorted(map(str, Path(sys.argv[2]).iterdir()))
-slot, buffers = np.empty((224, 224, 3), np.uint8), threading.local()
+images = sample.list_images(sample.list_files(sys.argv[1:]))
+row, read = np.empty((224, 224, 3), np.uint8), sample.image_reader(channels=3)
 start = time.process_time()
-for path in paths:
-    sample.read_image(sample.Image(path, path), slot, buffers)
+for image in images:
+    read(image, row)
 print(time.process_time() - start)
 """
 
@@ -88,11 +89,10 @@ print(time.process_time() - start)
 INFER_ALONE = """
 import sys, time
 import openvino as ov
-sys.path.insert(0, sys.argv[1])
 import classification_sample_async as sample
-core, count = ov.Core(), int(sys.argv[3])
-model = sample.build_preprocessing(core.read_model(sys.argv[2]))
-batch_size = sample.apply_batch_size(model, sample.even_batch_size(count))
+core, count = ov.Core(), int(sys.argv[2])
+model = sample.build_preprocessing(core.read_model(sys.argv[1]))
+batch_size = sample.apply_batch_size(model, sample.DEFAULT_BATCH_LIMIT)
 queue = ov.AsyncInferQueue(core.compile_model(model, "CPU", {"PERFORMANCE_HINT": "THROUGHPUT"}))
 tensor = ov.Tensor(ov.Type.u8, model.input().shape)
 tensor.data[:] = 127
@@ -135,7 +135,8 @@ def sample(model, *options):
 
 
 def printed_number(*command):
-    return float(subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True).stdout)
+    command = list(map(str, command))
+    return float(subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout)
 
 
 def in_another_process(function, *arguments):
@@ -184,8 +185,8 @@ def measure_runs(folder, pairs, count):
         whole_plain.append(measure(*plain, *photos))
         whole.append(measure(*sample(EFFICIENTNET, "-i", folder)))
         start_up = measure(*sample(EFFICIENTNET, "-i", tiny)).seconds
-        decode = printed_number(sys.executable, "-c", DECODE_ALONE, ROOT, folder)
-        infer = printed_number(sys.executable, "-c", INFER_ALONE, ROOT, EFFICIENTNET, count)
+        decode = printed_number(sys.executable, "-c", DECODE_ALONE, folder)
+        infer = printed_number(sys.executable, "-c", INFER_ALONE, EFFICIENTNET, count)
         limits.append((start_up, decode, infer))
         hundred.append(measure(*sample(EFFICIENTNET, "-i", *photos[:100])))
         for _ in range(3):  # short runs: more of them

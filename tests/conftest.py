@@ -1,17 +1,23 @@
-"""What the tests share: running the script as a user does, reading its tables, and small real models."""
+"""What the tests share: running the sample as a user does, reading its tables, and small real models."""
 
+import ast
+import io
 import os
 import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from unittest import mock
 
 import cv2
 import numpy as np
 import openvino as ov
 import pytest
 from openvino import opset13 as ops
+
+import classification_sample_async as sample
 
 ROOT = Path(__file__).parent.parent
 SCRIPT = ROOT / "classification_sample_async.py"
@@ -21,32 +27,71 @@ LENET = DATA / "lenet.onnx"
 DIGITS = DATA / "digits.ubyte"
 PHOTOS = sorted((DATA / "images").iterdir())
 
-sys.path.insert(0, str(ROOT))  # for the tests that import the script
+SOURCE = SCRIPT.read_text(encoding="utf-8")
+TREE = ast.parse(SOURCE)
+FUNCTIONS = {node.name: node for node in TREE.body if isinstance(node, ast.FunctionDef)}
+COLUMNS = {"COLUMNS": "80"}  # argparse breaks its lines there
 
 
-def run(*args, timeout=60, cwd=ROOT, env=(), prefix=()):
-    """Runs the script with `args`, by the command `prefix` if there is one.
+def run(*args, **options):
+    """Runs the sample with `args`: in a process of its own if there are `options` for it, else in this one."""
+    return run_process(*args, **options) if options else run_here(*args)
 
-    Standard output and error come as text in which any byte survives.
-    """
+
+def run_here(*args):
+    """Runs `main` in this process, which saves the imports."""
+    args = list(map(os.fspath, args))
+    with (
+        mock.patch.object(sys, "argv", [str(SCRIPT), *args]),
+        mock.patch.dict(os.environ, COLUMNS),
+        redirect_stdout(io.StringIO()) as stdout,
+        redirect_stderr(io.StringIO()) as stderr,
+    ):
+        try:
+            status = sample.main(args)
+        except SystemExit as exit:
+            status = exit.code
+    return subprocess.CompletedProcess(args, status, stdout.getvalue(), stderr.getvalue())
+
+
+def run_process(*args, prefix=(), **options):
+    """Runs the script as a program, by the command `prefix` if there is one."""
+    return run_python(SCRIPT, *args, prefix=prefix, **options)
+
+
+def run_python(*args, timeout=60, cwd=ROOT, env=(), prefix=()):
+    """Runs Python with `args`. Standard output and error come as text in which any byte survives."""
     return subprocess.run(
-        [*prefix, sys.executable, str(SCRIPT), *map(os.fspath, args)],
+        [*prefix, sys.executable, *map(os.fspath, args)],
         capture_output=True, encoding="utf-8", errors="surrogateescape",
-        timeout=timeout, cwd=cwd, env={**os.environ, "COLUMNS": "80", **dict(env)},
+        timeout=timeout, cwd=cwd, env={**os.environ, **COLUMNS, **dict(env)},
     )  # fmt: skip
 
 
+def paste(path, pieces, program):
+    """Writes a file of the script's imports, the functions `pieces` of it, and `program`; returns its path."""
+    imports = [node for node in TREE.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    copied = [ast.get_source_segment(SOURCE, node) for node in [*imports, *(FUNCTIONS[name] for name in pieces)]]
+    path.write_text("\n".join([*copied, program]), encoding="utf-8")
+    return path
+
+
 def at_once(function, *items):
-    """[function(item) for item in items], two of them at a time: a run of the script uses one core as it starts."""
+    """[function(item) for item in items], two of them at a time, where each is a process of its own."""
     with ThreadPoolExecutor(2) as pool:
         return list(pool.map(function, *items))
+
+
+def our_lines(stderr):
+    """The script's own lines: libraries print there too, and ours may come in the middle of one of theirs."""
+    return re.findall(r"\[ (?:WARNING|ERROR) \] .*\n", stderr)
 
 
 NO_PROBABILITIES = r"\[ WARNING \] The model's outputs are no probabilities \(.+\): if they are logits, add --softmax\n"
 
 
 def classify(*args, stderr="", **options):
-    """Runs the script, which must succeed and print what `stderr` matches to standard error; returns its tables."""
+    """Runs the sample, which must succeed and print what `stderr` matches to standard error; returns its tables."""
     done = run(*args, **options)
     assert done.returncode == 0, done.stderr
     assert re.fullmatch(stderr, done.stderr), done.stderr
@@ -117,3 +162,23 @@ def picture(tmp_path_factory):
     path = tmp_path_factory.mktemp("picture") / "colour.png"
     cv2.imwrite(str(path), np.full((8, 8, 3), (200, 100, 40), np.uint8))
     return path
+
+
+@pytest.fixture(scope="session")
+def failing_model(tmp_path_factory):
+    """Its inference fails unless the image's brightest pixel is 3: that many rows fit into its reshape."""
+
+    def build(image):
+        brightest = ops.convert(ops.reduce_max(image, np.array([0, 1, 2, 3]), keep_dims=False), np.int64)
+        ones = ops.broadcast(np.float32(1), ops.reshape(brightest, np.array([1]), False))
+        return ops.add(channel_means(image), ops.reshape(ones, np.array([1, 3]), False))
+
+    return save_model(tmp_path_factory.mktemp("failing") / "fails.xml", build)
+
+
+# OpenVINO's own request is made to raise when the callback asks it for the output.
+FAILING_CALLBACK = """
+def fail(request):
+    raise MemoryError("no memory for the output")
+ov._pyopenvino.InferRequest.get_output_tensor = fail
+"""

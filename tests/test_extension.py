@@ -57,10 +57,10 @@ def test_a_library_in_the_current_folder(library, model):
     assert sorted(top_ids(rows)) == [0, 1, 2]
 
 
-def test_without_the_library_the_error_names_the_operation_and_the_option(model):
+def test_without_the_library_the_error_names_the_operation(model):
     line = fails_with_one_line("-m", model, "-i", PHOTOS[0])
     assert line.startswith(f"[ ERROR ] Cannot read the model {model}: ")
-    assert "Twice" in line and "-l" in line
+    assert "Twice" in line
 
 
 def test_an_unknown_operation_in_onnx(tmp_path):
@@ -71,7 +71,7 @@ def test_an_unknown_operation_in_onnx(tmp_path):
     path.write_bytes(content.replace(b'"\x04Relu', b'"\x04Mine'))
     line = fails_with_one_line("-m", path, "-i", DIGITS)
     assert line.startswith(f"[ ERROR ] Cannot read the model {path}: ")
-    assert "Mine" in line and "-l" in line
+    assert "Mine" in line
 
 
 def test_a_file_that_is_no_library(model):

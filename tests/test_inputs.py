@@ -7,6 +7,8 @@ import cv2
 import numpy as np
 from conftest import DATA, DIGITS, NO_PROBABILITIES, PHOTOS, classify, run
 
+import classification_sample_async as sample
+
 
 def test_files_and_folders_in_the_order_given(channel_model):
     results = classify("-m", channel_model, "-i", PHOTOS[3], DATA / "images", PHOTOS[1], PHOTOS[1], "--softmax")
@@ -45,6 +47,19 @@ def test_idx_files_stand_beside_others(channel_model):
     assert [name for name, _ in results] == [str(PHOTOS[0]), *[f"{DIGITS}[{i}]" for i in range(10)], str(PHOTOS[1])]
 
 
+def test_an_idx_image_is_read_when_its_turn_comes(tmp_path):
+    path = tmp_path / "some.ubyte"
+    path.write_bytes(DIGITS.read_bytes())
+    images = sample.list_images([str(path)])
+    os.truncate(path, 16 + 3 * 28 * 28)
+    row = np.zeros((28, 28, 1), np.uint8)
+    for image in images:
+        sample.image_reader(channels=1)(image, row)
+    assert [image.error for image in images] == [""] * 3 + ["missing: the file has become shorter"] * 7
+    assert np.array_equal(row.ravel(), np.frombuffer(DIGITS.read_bytes(), np.uint8)[16 + 2 * 784 : 16 + 3 * 784])
+
+
 def test_a_folder_without_images_is_an_error(tmp_path, channel_model):
     done = run("-m", channel_model, "-i", tmp_path)
-    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"[ ERROR ] No images in the folder {tmp_path}\n")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"[ ERROR ] Cannot read the folder {tmp_path}: there are no images in it\n"

@@ -1,4 +1,4 @@
-"""The log, the usage message and the exit status, against the reference documents."""
+"""The log, the usage message and the exit status, against the documentation of the official samples."""
 
 import re
 
@@ -12,15 +12,15 @@ from conftest import (
     PHOTOS,
     ROOT,
     as_before_python_3_13,
-    at_once,
     classify,
     run,
+    run_process,
     save_model,
     tables,
 )
 from openvino import opset13 as ops
 
-# The sample output of the Python sample of 2022 (document 001), up to the second table.
+# The output that the documentation of the official Python sample of 2022 shows, up to the second table.
 DOCUMENTED = """\
 [ INFO ] Creating OpenVINO Runtime Core
 [ INFO ] Reading the model: C:/test_data/models/alexnet.xml
@@ -86,7 +86,7 @@ def unlabelled(tmp_path_factory):
     return folder / "efficientnet.xml"
 
 
-def test_default_log_is_that_of_document_001(unlabelled):
+def test_the_default_log_is_that_of_the_official_python_sample(unlabelled):
     done = run("-m", unlabelled, "-i", *PHOTOS[:2])
     assert (done.returncode, done.stderr) == (0, "")
     assert masked(done.stdout) == masked(DOCUMENTED)
@@ -97,7 +97,7 @@ def test_default_log_is_that_of_document_001(unlabelled):
 @pytest.mark.parametrize("device", ["CPU", "MULTI:CPU", "AUTO"])
 def test_openvinos_own_smoke_test(unlabelled, device):
     """The check of openvino's tests/samples_tests/smoke_tests/test_classification_sample_async.py."""
-    done = run("-m", unlabelled, "-i", DATA / "images" / "coffee.bmp", "-d", device)
+    done = run_process("-m", unlabelled, "-i", DATA / "images" / "coffee.bmp", "-d", device)
     assert done.returncode == 0
     lines = [line.replace("[ INFO ]", "").strip() for line in done.stdout.split("\n")]
     first = next(line for line in lines if re.match(r"\d+ +\d+.\d+$", line))
@@ -148,6 +148,13 @@ def test_verbose_adds_the_lines_of_the_cpp_sample(unlabelled):
     assert all(line in remaining for line in plain.splitlines()), "the default log is part of it, in its order"
 
 
+def test_verbose_adds_the_traceback_of_an_error():
+    options = ("-m", LENET, "-i", ROOT / "no-such-path")
+    plain, verbose = run(*options).stderr, run(*options, "-v").stderr
+    assert "Traceback" not in plain
+    assert verbose.startswith("Traceback (most recent call last):\n") and verbose.endswith(f"\n{plain}")
+
+
 def test_labels_beside_the_model_and_number_top():
     done = run("-m", EFFICIENTNET, "-i", DATA / "images" / "chelsea.png", "-nt", "3", "--infer_precision", "f32")
     assert done.returncode == 0
@@ -155,7 +162,7 @@ def test_labels_beside_the_model_and_number_top():
     assert table[:3] == [
         "[ INFO ] Top 3 results:", "[ INFO ] class_id probability label", "[ INFO ] --------------------------"
     ]  # fmt: skip
-    # The figure is design.md's, measured with another program.
+    # The figure is what `reference_probabilities` of test_results.py gives.
     assert re.fullmatch(r"\[ INFO \] 285      0\.785\d{4}   Egyptian cat", table[3])
 
 
@@ -169,7 +176,8 @@ def test_label_files_with_and_without_wordnet_ids(tmp_path, channel_model):
     plain.write_text("tench, Tinca tinca\ngoldfish\nshark\n")
     wordnet.write_text("n01440764 tench, Tinca tinca\nn01443537 goldfish\nn01484850 shark")
     options = ("-m", channel_model, "-i", PHOTOS[0], "--softmax", "--labels")
-    for [(_, rows)] in at_once(lambda labels: classify(*options, labels), [plain, wordnet]):
+    for labels in (plain, wordnet):
+        [(_, rows)] = classify(*options, labels)
         assert {row[0]: row[2] for row in rows} == {0: "tench, Tinca tinca", 1: "goldfish", 2: "shark"}
 
 
@@ -201,7 +209,7 @@ def test_perf_counts():
     assert lines[end] == f"Total time: {sum(int(row[4]) for row in rows[1:])} us"
 
 
-def test_help_has_the_form_of_document_001():
+def test_the_help_has_the_form_of_the_official_python_sample():
     done = run("-h")
     assert (done.returncode, done.stderr) == (0, "")
     usage, options = done.stdout.split("\nOptions:\n")
@@ -218,7 +226,7 @@ def test_help_has_the_form_of_document_001():
 
 
 def test_no_arguments_print_the_whole_help_and_an_error():
-    done = run()
+    done = run_process()
     assert (done.returncode, done.stdout) == (2, "")
     assert run("-h").stdout in done.stderr
     assert "error: the following arguments are required: -m/--model, -i/--input" in done.stderr
@@ -236,7 +244,8 @@ def test_a_path_that_does_not_exist_is_an_error_before_any_work(option):
     arguments = {"-m": LENET, "-i": DIGITS, option: ROOT / "no-such-path"}
     done = run(*[word for pair in arguments.items() for word in pair])
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"[ ERROR ] Cannot read {ROOT}/no-such-path: No such file or directory\n"
+    path = f"{ROOT}/no-such-path" + ("/plugins.xml" if option == "-pp" else "")
+    assert done.stderr == f"[ ERROR ] Cannot read {path}: No such file or directory\n"
 
 
 def test_ties_go_to_the_lower_class_id(tmp_path):

@@ -4,18 +4,16 @@ import os
 import pty
 import random
 import sys
-import threading
+from functools import partial
 
 import cv2
 import numpy as np
 import openvino as ov
 import pytest
-from conftest import LENET, NO_PROBABILITIES, ROOT, classify, run, save_model
+from conftest import LENET, NO_PROBABILITIES, SCRIPT, classify, run, save_model
 from openvino import opset13 as ops
 
 import classification_sample_async as sample
-
-sys.path.insert(0, str(ROOT))
 
 
 @pytest.fixture(scope="module")
@@ -59,18 +57,18 @@ def whole(path):
 def test_decode_equals_imread_in_any_order(pictures, flags):
     paths = sorted(pictures.iterdir()) * 8
     random.Random(0).shuffle(paths)
-    buffers = threading.local()
+    buffer = None
     turned = cv2.imread(str(pictures / "40x60-turned.jpg"))
     assert turned.shape == (60, 40, 3), "the Exif block is right"
     for path in paths:
         expected = cv2.imread(str(path), flags)
         if expected is None:
-            with pytest.raises(sample.SampleError):
-                sample.decode(str(path), flags, buffers)
+            with pytest.raises(ValueError):
+                sample.decode(str(path), flags, buffer)
         else:
-            decoded = sample.decode(str(path), flags, buffers)
+            buffer = sample.decode(str(path), flags, buffer)
             if whole(path):
-                assert np.array_equal(decoded, expected), path.name
+                assert np.array_equal(buffer, expected), path.name
 
 
 @pytest.mark.parametrize("kind", ["jpg", "png", "tiff"])
@@ -78,13 +76,10 @@ def test_in_a_damaged_file_the_image_before_it_does_not_show(pictures, kind):
     """A file that ends early, after a white picture of its size and after a black one."""
     decoded = []
     for before in ("white", "black"):
-        buffers = threading.local()
-        sample.decode(str(pictures / f"40x60-{before}.bmp"), cv2.IMREAD_COLOR, buffers)
+        buffer = sample.decode(str(pictures / f"40x60-{before}.bmp"))
         try:
-            decoded.append(
-                sample.decode(str(pictures / f"40x60-short-colour.{kind}"), cv2.IMREAD_COLOR, buffers).copy()
-            )
-        except sample.SampleError:
+            decoded.append(sample.decode(str(pictures / f"40x60-short-colour.{kind}"), buffer=buffer))
+        except ValueError:
             decoded.append(None)
     assert (decoded[0] is None) == (decoded[1] is None)
     assert decoded[0] is None or np.array_equal(*decoded)
@@ -108,32 +103,55 @@ def test_tables_hold_the_pixels_of_imread_and_resize(pictures, tmp_path):
         assert np.array_equal(values, expected), path.name
 
 
-def test_no_more_is_read_ahead_than_a_few_batches(pictures):
+def test_decode_says_what_is_wrong(tmp_path):
+    for wrong in (tmp_path / "none.png", tmp_path):
+        with pytest.raises(OSError):
+            sample.decode(str(wrong))
+    (tmp_path / "text.png").write_text("no image")
+    with pytest.raises(ValueError, match=r"^cannot be decoded as an image$"):
+        sample.decode(str(tmp_path / "text.png"))
+
+
+def test_read_ahead_leaves_rows_without_an_item_zero():
+    def read(item, row):
+        row[:] = item
+
+    batches = list(sample.read_ahead(range(1, 6), (3, 2, 2, 1), read))
+    assert [items for items, _ in batches] == [[1, 2, 3], [4, 5]]
+    assert [tensor.data.max(axis=(1, 2, 3)).tolist() for _, tensor in batches] == [[1, 2, 3], [4, 5, 0]]
+    assert list(sample.read_ahead([], (3, 2, 2, 1), read)) == []
+
+
+def test_no_more_is_read_ahead_than_two_batches(pictures):
     taken = []
 
     def images():
         for index in range(1000):
             taken.append(index)
-            yield sample.Image(str(index), str(pictures / "40x60-white.bmp"))
+            yield sample.Image(str(index), partial(sample.decode, str(pictures / "40x60-white.bmp")))
 
-    batches = sample.read_ahead(images(), ov.Shape([4, 8, 8, 3]))
-    assert len(taken) == 4 * sample.BATCHES_READ_AHEAD
+    batches = sample.read_ahead(images(), ov.Shape([4, 8, 8, 3]), sample.image_reader(channels=3))
+    assert len(taken) == 4 * 2
     for count in range(1, 5):
-        batch = next(batches)
-        assert [image.name for image in batch.images] == [str(index) for index in range(4 * count - 4, 4 * count)]
-        assert batch.tensor.data.min() == 255
-        assert len(taken) == 4 * (sample.BATCHES_READ_AHEAD + count)
+        batch, tensor = next(batches)
+        assert [image.name for image in batch] == [str(index) for index in range(4 * count - 4, 4 * count)]
+        assert tensor.data.min() == 255
+        assert len(taken) == 4 * (2 + count)
     batches.close()
 
 
-def run_on_terminals(folder, stdout_is_terminal):
-    """Standard error of a run whose standard error, and standard output if asked for, is a terminal."""
+def run_on_terminal(folder, stdout):
+    """Standard error, which is a terminal, of a run whose standard output is a "terminal", "null" or "closed"."""
     terminal, its_end = pty.openpty()
-    output = its_end if stdout_is_terminal else os.open(os.devnull, os.O_WRONLY)
-    arguments = [sys.executable, sample.__file__, "-m", str(LENET), "-i", str(folder), "-nt", "1"]
+    actions = {
+        "terminal": (os.POSIX_SPAWN_DUP2, its_end, 1),
+        "null": (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+        "closed": (os.POSIX_SPAWN_CLOSE, 1),
+    }
+    arguments = [sys.executable, str(SCRIPT), "-m", str(LENET), "-i", str(folder), "-nt", "1"]
     child = os.posix_spawn(
         sys.executable, arguments, os.environ,
-        file_actions=[(os.POSIX_SPAWN_DUP2, output, 1), (os.POSIX_SPAWN_DUP2, its_end, 2)],
+        file_actions=[actions[stdout], (os.POSIX_SPAWN_DUP2, its_end, 2)],
     )  # fmt: skip
     os.close(its_end)
     printed = b""
@@ -142,23 +160,31 @@ def run_on_terminals(folder, stdout_is_terminal):
             printed += os.read(terminal, 1 << 16)
         except OSError:  # the other end is closed
             break
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, printed
     return printed.decode()
 
 
+def save_black_images(folder, count):
+    for index in range(count):
+        cv2.imwrite(str(folder / f"{index}.png"), np.zeros((8, 8), np.uint8))
+
+
 def test_progress_of_many_images_on_a_terminal(tmp_path):
-    for index in range(30):
-        cv2.imwrite(str(tmp_path / f"{index}.png"), np.zeros((8, 8), np.uint8))
-    progress = run_on_terminals(tmp_path, stdout_is_terminal=False)
+    save_black_images(tmp_path, 30)
+    progress = run_on_terminal(tmp_path, "null")
     assert progress.endswith("\r30/30 images\r\n")
     assert progress.count("\n") == 1
     assert [int(step.split("/")[0]) for step in progress.strip().split("\r")] == [8, 16, 24, 30]
-    assert "/30 images" not in run_on_terminals(tmp_path, stdout_is_terminal=True)
+    assert "/30 images" not in run_on_terminal(tmp_path, "terminal")
     assert run("-m", LENET, "-i", tmp_path, "-nt", "1").stderr == ""
 
 
+def test_many_images_without_a_standard_output(tmp_path):
+    save_black_images(tmp_path, 30)
+    assert "ERROR" not in run_on_terminal(tmp_path, "closed")
+
+
 def test_no_progress_for_a_few_images(tmp_path):
-    for index in range(5):
-        cv2.imwrite(str(tmp_path / f"{index}.png"), np.zeros((8, 8), np.uint8))
-    assert run_on_terminals(tmp_path, stdout_is_terminal=False) == ""
+    save_black_images(tmp_path, 5)
+    assert run_on_terminal(tmp_path, "null") == ""

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import openvino as ov
 import pytest
-from conftest import DATA, DIGITS, EFFICIENTNET, LENET, PHOTOS, at_once, classify, run, tables, top_ids
+from conftest import DATA, DIGITS, EFFICIENTNET, LENET, PHOTOS, at_once, classify, run, run_process, tables, top_ids
 
 
 def reference_probabilities(model_path, photo):
@@ -85,7 +85,7 @@ def test_tables_do_not_depend_on_batch_requests_or_iterations(many_photos, one_b
 
 def test_the_same_run_prints_the_same_bytes_whatever_completes_first(many_photos):
     arguments = ("-m", EFFICIENTNET, "-i", many_photos, "-b", "1", "-nireq", "6")
-    first, second = at_once(lambda _: run(*arguments).stdout, range(2))
+    first, second = at_once(lambda _: run_process(*arguments).stdout, range(2))
     assert first == second and len(tables(first)) == 37
 
 

@@ -1,0 +1,243 @@
+"""Each piece of the script works alone: pasted below the imports into a program of its own."""
+
+import ast
+
+import pytest
+from conftest import (
+    DIGITS,
+    EFFICIENTNET,
+    FAILING_CALLBACK,
+    FUNCTIONS,
+    LENET,
+    PHOTOS,
+    SOURCE,
+    TREE,
+    at_once,
+    paste,
+    run_python,
+)
+
+PIECES = ["build_preprocessing", "apply_batch_size", "decode", "read_ahead", "infer_in_order", "top_class_ids"]
+
+
+def test_the_pieces_are_the_functions_of_the_first_half():
+    end = SOURCE[: SOURCE.index("\n# The sample\n")].count("\n")
+    assert [name for name, node in FUNCTIONS.items() if node.lineno < end] == PIECES
+
+
+@pytest.mark.parametrize("piece", PIECES)
+def test_a_piece_refers_to_nothing_else_of_the_script(piece):
+    defined = {node.name for node in TREE.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    for node in TREE.body:
+        if isinstance(node, ast.Assign | ast.AnnAssign):
+            defined |= {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
+    used = {node.id for node in ast.walk(FUNCTIONS[piece]) if isinstance(node, ast.Name)}
+    assert not used & (defined - {piece})
+
+
+DECODE = f"""
+for path in {list(map(str, PHOTOS))}:
+    for flags in (cv2.IMREAD_COLOR, cv2.IMREAD_GRAYSCALE):
+        expected = cv2.imread(path, flags)
+        assert np.array_equal(decode(path, flags), expected)
+        assert np.array_equal(decode(path, flags, np.full_like(expected, 7)), expected)
+        assert np.array_equal(decode(path, flags, np.full((4, 4), 7, np.uint8)), expected)
+    assert np.array_equal(decode(path), cv2.imread(path))
+"""
+
+READ_AHEAD = f"""
+paths = {list(map(str, PHOTOS))} * 3
+
+def read(path, row):
+    row[:] = cv2.resize(cv2.imread(path), (32, 24))
+
+read_paths = []
+for batch, tensor in read_ahead(paths, (4, 24, 32, 3), read):
+    read_paths += batch
+    assert isinstance(tensor, ov.Tensor) and tensor.data.dtype == np.uint8
+    assert len(tensor.data) == 4
+    for path, row in zip(batch, tensor.data):
+        assert np.array_equal(row, cv2.resize(cv2.imread(path), (32, 24)))
+assert read_paths == paths
+"""
+
+READ_AHEAD_RAISES = """
+class Unreadable(Exception):
+    pass
+
+raised = Unreadable("7")
+
+def read(item, row):
+    if item == 7:
+        raise raised
+
+batches = read_ahead(range(100), (4, 2, 2, 3), read)
+assert next(batches)[0] == [0, 1, 2, 3]
+try:
+    next(batches)
+except Unreadable as error:
+    assert error is raised
+else:
+    raise AssertionError
+"""
+
+INFER_IN_ORDER = f"""
+compiled_model = ov.Core().compile_model({str(LENET)!r}, "CPU", {{"INFERENCE_PRECISION_HINT": "f32"}})
+queue = ov.AsyncInferQueue(compiled_model, 3)
+digits = np.fromfile({str(DIGITS)!r}, np.uint8, offset=16).reshape(10, 1, 1, 28, 28).astype(np.float32)
+keys = [object() for _ in range(50)]
+for of_type in (lambda array: array, ov.Tensor):
+    results = list(infer_in_order(queue, ((key, of_type(digits[i % 10])) for i, key in enumerate(keys))))
+    assert [id(key) for key, _ in results] == [id(key) for key in keys]
+    outputs = [output for _, output in results]
+    assert [int(output.argmax()) for output in outputs] == [i % 10 for i in range(50)]
+    for i, output in enumerate(outputs):
+        assert np.allclose(output, compiled_model(digits[i % 10])[0], atol=1e-6)
+    for request in queue:
+        assert not any(np.shares_memory(output, request.get_output_tensor().data) for output in outputs)
+"""
+
+# A model that is no classifier: its output is its input, [N,C,H,W] or [N,H,W,C].
+BUILD_PREPROCESSING = """
+pixels = np.random.default_rng(0).integers(0, 256, (2, 4, 5, 3), np.uint8)
+for layout, shape, axes in (("NCHW", [2, 3, 4, 5], (0, 3, 1, 2)), ("NHWC", [2, 4, 5, 3], (0, 1, 2, 3))):
+    for mean, scale in (
+        (np.array([10, 20, 30]), np.array([2, 4, 8])), ([10, 20, 30], [2, 4, 8]), (127, 128.0), (np.float32(5), None),
+        (None, 255), (None, None), (np.full((1, 1, 3), 7.0), np.array(128)),
+    ):
+        image = ops.parameter(shape, np.float32)
+        model = build_preprocessing(ov.Model([ops.relu(image)], [image]), True, mean, scale)
+        assert model.input().shape == ov.Shape([2, 4, 5, 3]) and model.input().element_type == ov.Type.u8
+        subtract, divide = np.float32(0 if mean is None else mean), np.float32(1 if scale is None else scale)
+        expected = np.maximum((pixels[..., ::-1] - subtract) / divide, 0).transpose(axes)
+        [output] = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(pixels).values()
+        assert output.dtype == np.float32
+        assert np.allclose(output, expected, atol=1e-4), (layout, mean, scale)
+"""
+
+BUILD_PREPROCESSING_REFUSES = """
+image = ops.parameter([1, 10], np.float32)
+try:
+    build_preprocessing(ov.Model([ops.relu(image)], [image]))
+except ValueError as error:
+    assert "[1,10]" in str(error)
+else:
+    raise AssertionError
+"""
+
+# Without a layout OpenVINO's own error says what to do; with one the batch is set.
+APPLY_BATCH_SIZE = f"""
+model = ov.Core().read_model({str(EFFICIENTNET)!r})
+model.input().node.set_layout(ov.Layout())
+try:
+    apply_batch_size(model, 4)
+except RuntimeError as error:
+    assert "set_layout" in str(error)
+else:
+    raise AssertionError
+ov.layout_helpers.set_layout(model.input(), ov.Layout("NCHW"))
+assert apply_batch_size(model, 4) == 4
+assert model.input().shape[0] == model.output().shape[0] == 4
+"""
+
+TOP_CLASS_IDS = """
+assert top_class_ids(np.array([0.1, 0.4, 0.1, 0.4]), 3).tolist() == [1, 3, 0]
+assert top_class_ids(np.array([0.1, np.nan, 0.3]), 10).tolist() == [2, 0, 1]
+"""
+
+
+PROGRAMS = [
+    ("decode", DECODE),
+    ("read_ahead", READ_AHEAD),
+    ("read_ahead", READ_AHEAD_RAISES),
+    ("infer_in_order", INFER_IN_ORDER),
+    ("build_preprocessing", BUILD_PREPROCESSING),
+    ("build_preprocessing", BUILD_PREPROCESSING_REFUSES),
+    ("apply_batch_size", APPLY_BATCH_SIZE),
+    ("top_class_ids", TOP_CLASS_IDS),
+]
+
+
+@pytest.fixture(scope="module")
+def done_programs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("programs")
+    paths = [paste(folder / f"{i}.py", [piece], program) for i, (piece, program) in enumerate(PROGRAMS)]
+    return at_once(lambda path: run_python(path, cwd=folder), paths)
+
+
+@pytest.mark.parametrize("number", range(len(PROGRAMS)), ids=[piece for piece, _ in PROGRAMS])
+def test_alone_in_a_program(done_programs, number):
+    done = done_programs[number]
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_each_piece_has_a_program():
+    assert {piece for piece, _ in PROGRAMS} == set(PIECES)
+
+
+REQUESTS_IN_FLIGHT = f"""
+core = ov.Core()
+model = core.read_model({str(LENET)!r})
+model.reshape([256, 1, 28, 28])  # small to load, and yet long to infer
+queue = ov.AsyncInferQueue(core.compile_model(model, "CPU", {{"PERFORMANCE_HINT": "THROUGHPUT"}}), 4)
+
+def inputs(lost=None):
+    for number in range(20):
+        if number == lost:
+            raise ConnectionError("lost")
+        yield number, np.zeros((256, 1, 28, 28), np.float32)
+"""
+
+ENDS = {
+    "exhausted": ("assert [key for key, _ in infer_in_order(queue, inputs())] == list(range(20))", 0, ""),
+    "break": ("for key, output in infer_in_order(queue, inputs()):\n    break", 0, ""),
+    "left": ("results = infer_in_order(queue, inputs())\nnext(results)", 0, ""),
+    "exception": ("for key, output in infer_in_order(queue, inputs()):\n    raise KeyError(key)", 1, "KeyError: 0"),
+    "exit": ("for key, output in infer_in_order(queue, inputs()):\n    sys.exit(7)", 7, ""),
+    "source": ("for key, output in infer_in_order(queue, inputs(10)):\n    pass", 1, "ConnectionError: lost"),
+    "callback": (
+        f"{FAILING_CALLBACK}\nfor result in infer_in_order(queue, inputs()):\n    pass",
+        1,
+        "MemoryError: no memory for the output",
+    ),
+    "callback-and-again": (
+        f"""
+get_output_tensor = ov._pyopenvino.InferRequest.get_output_tensor
+{FAILING_CALLBACK}
+try:
+    list(infer_in_order(queue, inputs()))
+except MemoryError:
+    ov._pyopenvino.InferRequest.get_output_tensor = get_output_tensor
+assert [key for key, _ in infer_in_order(queue, inputs())] == list(range(20))
+""",
+        0,
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("program, status, last_line", ENDS.values(), ids=ENDS)
+def test_any_end_is_a_clean_end(tmp_path, program, status, last_line):
+    ends_five_times(tmp_path, REQUESTS_IN_FLIGHT + program, status, last_line)
+
+
+def test_the_end_of_a_failed_inference_is_clean(tmp_path, failing_model):
+    """After twenty that succeed."""
+    program = f"""
+queue = ov.AsyncInferQueue(ov.Core().compile_model({str(failing_model)!r}, "CPU"), 4)
+images = [np.full((1, 3, 8, 8), 3 if number < 20 else 200, np.float32) for number in range(40)]
+for key, output in infer_in_order(queue, enumerate(images)):
+    assert key < 20
+"""
+    ends_five_times(tmp_path, program, 1, "RuntimeError: ")
+
+
+def ends_five_times(folder, program, status, error):
+    """Five runs, as what goes wrong with threads does not go wrong each time."""
+    path = paste(folder / "program.py", ["infer_in_order"], program)
+    for done in at_once(lambda _: run_python(path, timeout=20), range(5)):
+        assert (done.returncode, done.stdout) == (status, ""), done.stderr
+        if error:
+            assert [line for line in done.stderr.splitlines() if line.startswith(error)], done.stderr
+        else:
+            assert done.stderr == ""
