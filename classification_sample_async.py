@@ -3,7 +3,8 @@
 
     python classification_sample_async.py -m data/efficientnet-lite0.xml -i data/images
 
-Two parts. The pieces, to copy: each works alone below the imports, and a program needs them in this order.
+Two parts: the pieces, to copy, each of which works alone below the imports, and the sample that uses them, down to
+`classify_images`, the recipe in numbered steps. A program needs the pieces in this order:
 
     build_preprocessing   makes a model take images as OpenCV decodes them
     apply_batch_size      sets how many images one inference takes
@@ -12,13 +13,10 @@ Two parts. The pieces, to copy: each works alone below the imports, and a progra
     read_ahead            fills tensors with images, on all cores, ahead of the inference
     infer_in_order        runs an AsyncInferQueue and yields its results in the order of the inputs
     top_class_ids         ranks the classes
-
-The sample, which uses them: command line, log, files, and `classify_images`, the recipe in numbered steps.
 """
 
 import argparse
 import atexit
-import codecs
 import math
 import os
 import re
@@ -35,12 +33,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
-if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+if __name__ == "__main__":
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # what it prints by itself names no file
     # Ctrl-C ends the program at once, even in the imports below and inside OpenVINO, unless the parent ignores it.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 # OpenVINO reports its import to Google Analytics if this package is there: a forked process, a quarter of the import's
 # time, and seconds where no name server answers. A sample has no need of it.
@@ -77,7 +76,7 @@ def build_preprocessing(
     """
     shape, input_type = model.input().partial_shape, model.input().element_type
     output_type, output_shape = model.output().element_type, model.output().partial_shape
-    if shape.rank != 4:
+    if shape.rank != 4 or 0 in shape:
         raise ValueError(f"an input of shape {shape} takes no images: [N,C,H,W] or [N,H,W,C] does")
     if not (input_type.is_real() or input_type.get_type_name()[1:] in ("8", "16", "32", "64")):
         raise ValueError(f"an input of type {input_type.get_type_name()} takes no images")
@@ -431,13 +430,6 @@ def log_perf_counts(layers: Sequence[ov.ProfilingInfo]) -> None:
     log("Performance counters:", *table, f"Total time: {sum(microseconds)} us", "")
 
 
-def check_path(path: str) -> None:
-    with on_error(f"Cannot read {path}"):
-        os.stat(path)
-        if not (os.path.isfile(path) or os.path.isdir(path)):
-            raise ValueError("it is neither a file nor a folder")
-
-
 def list_files(path: str) -> list[str]:
     """Lists the images in a folder, sorted by name; a file stands for itself."""
     if not os.path.isdir(path):
@@ -493,11 +485,13 @@ def list_images(path: str, errors: dict[Image, str]) -> list[Image]:
     return [whole_file]
 
 
-def image_reader(channels: int, ratio: float | None, errors: dict[Image, str]) -> Callable[[Image, np.ndarray], None]:
-    """Returns the `read` of `read_ahead`, for rows u8 [H,W,channels]; it keeps in `errors` why an image is not read."""
-    if channels not in (1, 3):
-        raise ValueError(f"only 1 or 3 channels are supported, the model's input has {channels}")
-    flags = cv2.IMREAD_COLOR if channels == 3 else cv2.IMREAD_GRAYSCALE
+def image_reader(
+    shape: Sequence[int], ratio: float | None, errors: dict[Image, str]
+) -> Callable[[Image, np.ndarray], None]:
+    """Returns the `read` of `read_ahead` for `shape` [N,H,W,C]; it keeps in `errors` why an image is not read."""
+    if shape[3] not in (1, 3):
+        raise ValueError(f"only 1 or 3 channels are supported, its input is {shape} as [N,H,W,C]")
+    flags = cv2.IMREAD_COLOR if shape[3] == 3 else cv2.IMREAD_GRAYSCALE
     thread = threading.local()
 
     def read(image: Image, row: np.ndarray) -> None:
@@ -520,8 +514,8 @@ def labels_beside(model_path: str) -> str | None:
 
 def read_labels(path: str) -> list[str]:
     """Reads one label per class id, in any encoding that extends ASCII, without WordNet ids (`n01440764 tench`)."""
-    with on_error(f"Cannot read the labels {path}"):
-        content = Path(path).read_bytes().removeprefix(codecs.BOM_UTF8)
+    with on_error(f"Cannot read the labels {path}"), open(path, "rb") as file:
+        content = file.read().removeprefix("\ufeff".encode())
         if b"\0" in content:
             raise ValueError("not a text in UTF-8")
     return [re.sub(r"^n\d{8}\s+", "", os.fsdecode(line).strip()) for line in content.rstrip().splitlines()]
@@ -566,10 +560,8 @@ def check_model(model: ov.Model, path: str) -> None:
         raise ValueError("it keeps a state from one inference to the next (ReadValue, Assign)")
     shape, output_shape = model.input().partial_shape, model.output().partial_shape
     sizes = list(output_shape) if output_shape.rank.is_static else []
-    if not (len(sizes) == 2 or (len(sizes) == 4 and [1, 1] in (sizes[1:3], sizes[2:]))):
+    if 0 in sizes or not (len(sizes) == 2 or (len(sizes) == 4 and [1, 1] in (sizes[1:3], sizes[2:]))):
         raise ValueError(f"its output shape {output_shape} is none of a classifier's: [N,C], [N,C,1,1] or [N,1,1,C]")
-    if 0 in [*shape, *sizes]:
-        raise ValueError(f"a size of its input {shape} or output {output_shape} is 0")
     if shape.rank == 4 and any(size.is_dynamic for size in list(shape)[1:]):
         name, letters = model.input().node.friendly_name, "NCHW" if shape[1] in (1, 3) else "NHWC"
         fixed = ",".join(letter if size.is_dynamic else str(size) for letter, size in zip(letters, shape))
@@ -580,7 +572,7 @@ def check_model(model: ov.Model, path: str) -> None:
 def probability_warning(outputs: np.ndarray, output_type: ov.Type) -> str:
     """Says what keeps `outputs`, f32 [N,classes] computed in `output_type`, from being probabilities, or nothing.
 
-    A GPU's f16 softmax of 1000 classes adds up to 1.025, and 8 bits are off by up to 1/512 in each class.
+    A GPU's f16 softmax of 1000 classes adds up to 1.025, and each class in 8 bits is off by up to 1/512.
     """
     low, high, classes = outputs.min(), outputs.max(), outputs.shape[1]
     if np.isnan(low):
@@ -604,7 +596,6 @@ def prepare_streams() -> None:
         stream.reconfigure(encoding=sys.getfilesystemencoding(), errors=sys.getfilesystemencodeerrors())
         if os.name == "posix":
             os.set_blocking(stream.fileno(), True)
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # its lines name no file
 
 
 def main(argv: Sequence[str]) -> int:
@@ -623,7 +614,10 @@ def classify_images(args: argparse.Namespace) -> int:
     log_detail(*version_lines(), "", "Parsing input parameters")
     plugins = args.plugin_dir and os.path.join(args.plugin_dir, "plugins.xml")
     for path in filter(None, (args.model, *args.input, args.labels, args.cpu_extension, plugins)):
-        check_path(path)
+        with on_error(f"Cannot read {path}"):
+            os.stat(path)
+            if not (os.path.isfile(path) or os.path.isdir(path)):
+                raise ValueError("it is neither a file nor a folder")
     files = [file for path in args.input for file in list_files(path)]
     log_detail(f"Files were added: {len(files)}", *(f"    {file}" for file in files))
     errors: dict[Image, str] = {}
@@ -659,11 +653,10 @@ def classify_images(args: argparse.Namespace) -> int:
             model, args.reverse_input_channels, args.mean_values, args.scale_values, args.softmax
         )
         # Step 4. Set the batch by the number of images; this needs the layout that step 3 has set
-        evenly = math.ceil(len(images) / math.ceil(len(images) / DEFAULT_BATCH_LIMIT))
-        wanted_batch_size = args.batch_size or evenly
+        wanted_batch_size = args.batch_size or math.ceil(len(images) / math.ceil(len(images) / DEFAULT_BATCH_LIMIT))
         batch_size = apply_batch_size(model, wanted_batch_size)
         classes = math.prod(model.output().shape) // batch_size
-        read = image_reader(model.input().shape[3], args.center_crop, errors)
+        read = image_reader(model.input().shape, args.center_crop, errors)
     if batch_size != wanted_batch_size:
         log_warning(f"The model does not take the batch size {wanted_batch_size}, it runs with batch size {batch_size}")
     log_detail(f"Set batch size {batch_size}", *model_lines(model))
