@@ -289,7 +289,7 @@ def on_error(message: str, advice: Callable[[], str] = str) -> Iterator[None]:
 
 
 def reason(error: BaseException) -> str:
-    """One line: the last of OpenVINO's messages, which begin with where in its sources they were raised."""
+    """Returns one line: OpenVINO's messages name places in its sources first, and the cause in the last line."""
     text = (isinstance(error, OSError) and error.strerror) or str(error)
     return text.strip().rpartition("\n")[2].strip() or type(error).__name__
 
@@ -300,7 +300,7 @@ class Parser(argparse.ArgumentParser):
         return "\n".join([super().format_help(), *version_lines(), "", devices, ""])
 
 
-def valid(convert: Callable[[str], Any], is_valid: Callable[[Any], bool], description: str) -> Callable[[str], Any]:
+def option_type(convert: Callable[[str], Any], is_valid: Callable[[Any], bool], form: str) -> Callable[[str], Any]:
     """Returns an argparse type whose errors say what the option's value must be."""
 
     def parse(text: str) -> Any:
@@ -308,13 +308,13 @@ def valid(convert: Callable[[str], Any], is_valid: Callable[[Any], bool], descri
             value = convert(text)
             if is_valid(value):
                 return value
-        raise argparse.ArgumentTypeError(f"must be {description}, not '{text}'")
+        raise argparse.ArgumentTypeError(f"must be {form}, not '{text}'")
 
     return parse
 
 
 def channel_values(smallest: float) -> Callable[[str], list[float]]:
-    return valid(
+    return option_type(
         lambda text: [float(value) for value in text.strip("[]()").replace(",", " ").split()],
         lambda values: len(values) in (1, 3) and all(smallest <= abs(value) <= 1e18 for value in values),
         f"one number or three separated by commas, {smallest:g} to 1e18 in size",
@@ -324,9 +324,9 @@ def channel_values(smallest: float) -> Callable[[str], list[float]]:
 def parse_args(argv: Sequence[str]) -> argparse.Namespace:
     parser = Parser(add_help=False)
     add = parser.add_argument_group("Options").add_argument
-    path = valid(str, bool, "a path")
-    count = valid(int, lambda value: 1 <= value < 2**31, f"an integer from 1 to {2**31 - 1}")
-    count_or_0 = valid(int, lambda value: 0 <= value < 2**31, f"an integer from 0 to {2**31 - 1}")
+    path = option_type(str, bool, "a path")
+    count = option_type(int, lambda value: 1 <= value < 2**31, f"an integer from 1 to {2**31 - 1}")
+    count_or_0 = option_type(int, lambda value: 0 <= value < 2**31, f"an integer from 0 to {2**31 - 1}")
     # fmt: off
     add("-h", "--help", action="help", help="Show this help message and exit.")
     add("-m", "--model", required=True, type=path,
@@ -357,7 +357,7 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
         help="Optional. Mean values to subtract, in the model's order of channels: 123.675,116.28,103.53 or 127.")
     add("--scale_values", type=channel_values(1e-18), metavar="VALUES",
         help="Optional. Scale values to divide by after the mean values are subtracted.")
-    add("--center_crop", type=valid(float, lambda ratio: 0 < ratio <= 1, "above 0 and at most 1"), metavar="RATIO",
+    add("--center_crop", type=option_type(float, lambda ratio: 0 < ratio <= 1, "above 0 and at most 1"), metavar="RATIO",
         help="Optional. Classify the center of each image, RATIO of its shorter side. Default is the whole image.")
     add("--softmax", action="store_true", help="Optional. Turn the model's outputs (logits) into probabilities.")
     add("--infer_precision", choices=("f32", "f16", "bf16"),
@@ -441,7 +441,7 @@ def list_files(path: str) -> list[str]:
 
 
 def looks_like_image(path: str) -> bool:
-    """Decides by the suffix, else by the file's signature; what cannot be read is to be reported, not left out."""
+    """Decides by the suffix, else by the signature; a file that cannot be read counts, so that it is reported."""
     file_name: Any = os.fsencode(path)
     if path.lower().endswith(IDX_SUFFIX) or cv2.haveImageWriter(file_name):
         return not os.path.isdir(path)
@@ -527,8 +527,9 @@ def options_in_model_info(model: ov.Model) -> Iterator[tuple[str, Any]]:
     With `embedded_processing` the graph does all that itself; if it resizes too, from any size, its input is set to the
     size that it resizes to. https://github.com/open-edge-platform/model_api
     """
-    info = dict(model.rt_info.items()).get("model_info", {})
-    stated = {name: text for name in info if (text := info[name].astype(str)) not in ("", "None")}
+    info = dict(model.rt_info.items()).get("model_info")
+    values = info.items() if isinstance(info, dict) else ()
+    stated = {name: text for name, value in values if (text := str(getattr(value, "value", ""))) not in ("", "None")}
     if stated.get("embedded_processing") in ("YES", "True"):
         shape = model.input().partial_shape
         resizes = shape[1].is_dynamic and shape[2].is_dynamic and {"orig_height", "orig_width"} <= stated.keys()
@@ -553,9 +554,7 @@ def check_model(model: ov.Model, path: str) -> None:
     """Raises ValueError for a model that is no classifier of images of one size."""
     inputs, outputs = len(model.inputs), len(model.outputs)
     if (inputs, outputs) != (1, 1):
-        raise ValueError(
-            f"Models with only 1 input and output are supported, not {inputs} inputs and {outputs} outputs"
-        )
+        raise ValueError(f"Models with only 1 input and output are supported, not {inputs} inputs, {outputs} outputs")
     if model.get_variables():
         raise ValueError("it keeps a state from one inference to the next (ReadValue, Assign)")
     shape, output_shape = model.input().partial_shape, model.output().partial_shape
@@ -631,7 +630,7 @@ def classify_images(args: argparse.Namespace) -> int:
             core.register_plugins(plugins)
     if args.cpu_extension:
         with on_error(f"Cannot load the extension {args.cpu_extension}"):
-            core.add_extension(os.path.abspath(args.cpu_extension))  # a bare name would mean a library of the system
+            core.add_extension(os.path.abspath(args.cpu_extension))  # a bare name is looked for in the system's folders
 
     # Step 2. Read the model
     log(f"Reading the model: {args.model}")
@@ -642,7 +641,7 @@ def classify_images(args: argparse.Namespace) -> int:
     with on_error(f"Cannot use the model {args.model}"):
         labels_path = args.labels
         for option, value in options_in_model_info(model):
-            if getattr(args, option) is None:
+            if value and getattr(args, option) is None:
                 setattr(args, option, value)
                 log_detail(f"Taken from its model_info: {option} {str(value)[:80]}")
         check_model(model, args.model)
@@ -701,7 +700,7 @@ def classify_images(args: argparse.Namespace) -> int:
             log_detail(f"Completed {run_number} async request execution")
             if iteration > 0:
                 continue
-            outputs = output.reshape(batch_size, classes)[: len(batch)]  # what is behind them is padding
+            outputs = output.reshape(batch_size, classes)[: len(batch)]  # the rest is padding
             of_images = outputs[[image not in errors for image in batch]]
             if not warning and len(of_images) and (warning := probability_warning(of_images, output_type)):
                 log_warning(warning)
