@@ -292,6 +292,64 @@ def test_idx_files_that_are_too_short_or_too_long(tmp_path):
     assert [top_ids(rows) for _, rows in tables(done.stdout)] == [[digit] for digit in range(10)]
 
 
+def test_an_idx_file_that_shrinks_while_it_is_read(tmp_path):
+    """As a program: of a file that is mapped into memory, what is gone would end the process."""
+    path = tmp_path / "some.ubyte"
+    shutil.copy(DIGITS, path)
+    program = f"""
+import os, sys, classification_sample_async as sample
+read_ahead = sample.read_ahead
+def shrink_and_read_ahead(*arguments):
+    os.truncate({str(path)!r}, 16 + 4 * 784 + 100)
+    return read_ahead(*arguments)
+sample.read_ahead = shrink_and_read_ahead
+sys.exit(sample.main(sys.argv[1:]))
+"""
+    done = run_python("-c", program, "-m", LENET, "-i", path, DIGITS, "-nt", "1", timeout=20)
+    assert done.returncode == 1
+    assert [top_ids(rows) for _, rows in tables(done.stdout)] == [[digit] for digit in [*range(4), *range(10)]]
+    assert warnings(done) == [f"{path}[{number}]: missing: the file ends early" for number in range(4, 10)]
+
+
+def with_open_files(count):
+    """A command's prefix that lets it have that many files open at once."""
+    return ["sh", "-c", f'ulimit -n {count}; exec "$@"', "sh"]
+
+
+def test_more_idx_files_than_may_be_open(tmp_path):
+    """One picture of each digit in turn, each in a file of its own."""
+    content = DIGITS.read_bytes()
+    for number in range(1_100):
+        start = 16 + number % 10 * 784
+        (tmp_path / f"{number:04}.ubyte").write_bytes(idx(0x803, 1, 28, 28, data=content[start : start + 784]))
+    done = run("-m", LENET, "-i", tmp_path, "-nt", "1", prefix=with_open_files(256), timeout=20)
+    assert (done.returncode, done.stderr) == (0, "")
+    expected = [(f"{tmp_path}/{number:04}.ubyte[0]", [number % 10]) for number in range(1_100)]
+    assert [(name, top_ids(rows)) for name, rows in tables(done.stdout)] == expected
+
+
+def test_hardly_any_files_may_be_open():
+    """The standard streams and five more are enough, the streams and three more are not; or one line says so."""
+    counts = (8, 6)
+    for done in at_once(
+        lambda count: run("-m", LENET, "-i", DIGITS, prefix=with_open_files(count), timeout=20), counts
+    ):
+        assert done.returncode in (0, 1)
+        assert len(tables(done.stdout)) == (10 if done.returncode == 0 else 0)
+        line = r"\[ ERROR \] Cannot [^\n]+: Too many open files[^\n]*\n" if done.returncode else ""
+        assert re.fullmatch(line, done.stderr), done.stderr
+
+
+def test_with_verbose_an_error_shows_its_traceback(tmp_path):
+    none = tmp_path / "none.xml"
+    line = f"[ ERROR ] Cannot read {none}: No such file or directory\n"
+    assert fails_with_one_line("-m", none, "-i", DIGITS) == line
+    done = run("-m", none, "-i", DIGITS, "-v")
+    assert done.returncode == 1
+    assert done.stderr.startswith("Traceback (most recent call last):\n") and done.stderr.endswith("\n" + line)
+    assert "\nFileNotFoundError: " in done.stderr and ", in classify_images\n" in done.stderr
+
+
 @pytest.fixture(scope="module")
 def numbers(tmp_path_factory):
     folder = tmp_path_factory.mktemp("numbers")
@@ -497,43 +555,21 @@ def test_head_ends_it_quietly():
     assert (done.stdout.count("\n"), done.stderr) == (3, "")
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
-def test_a_full_disk_is_an_error():
-    with open("/dev/full", "w") as full:
-        done = subprocess.run(
-            [sys.executable, SCRIPT, "-m", LENET, "-i", DIGITS],
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=20,
-        )
-    assert (done.returncode, done.stderr) == (1, "[ ERROR ] Cannot write to standard output: No space left on device\n")
-
-
-def start_until_signals_are_set_up(*args, prefix=()):
-    """Starts the script with SIGPIPE ignored, as Python has it, and waits until the script has undone that.
-
-    By then it has dealt with SIGINT too.
-    """
+def start_until_it_imports(*args, prefix=()):
+    """Starts the script and waits until it loads OpenCV: by then it has dealt with SIGINT."""
     process = subprocess.Popen(
-        [*prefix, sys.executable, SCRIPT, *args],
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, restore_signals=False,
-    )  # fmt: skip
-    while is_ignored(process.pid, signal.SIGPIPE):
+        [*prefix, sys.executable, SCRIPT, *args], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    while process.poll() is None and "/cv2" not in Path(f"/proc/{process.pid}/maps").read_text():
         time.sleep(0.001)
     return process
-
-
-def is_ignored(pid, number):
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(re.search(r"SigIgn:\s*(\w+)", status)[1], 16) >> (number - 1) & 1
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs Linux's /proc")
 @pytest.mark.parametrize("delay", [0, 0.1, 0.2, 0.35, 0.6])
 def test_ctrl_c_at_any_moment(good_and_damaged, delay):
     _, good = good_and_damaged
-    process = start_until_signals_are_set_up("-m", EFFICIENTNET, "-i", *[good] * 20, "-ni", "1000")
+    process = start_until_it_imports("-m", EFFICIENTNET, "-i", *[good] * 20, "-ni", "1000")
     time.sleep(delay)
     process.send_signal(signal.SIGINT)
     _, printed = process.communicate(timeout=2)
@@ -544,7 +580,7 @@ def test_ctrl_c_at_any_moment(good_and_damaged, delay):
 def test_ctrl_c_is_ignored_where_the_parent_ignores_it():
     """As behind nohup, or in the background of a shell script."""
     ignoring = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]
-    process = start_until_signals_are_set_up("-m", LENET, "-i", DIGITS, prefix=ignoring)
+    process = start_until_it_imports("-m", LENET, "-i", DIGITS, prefix=ignoring)
     process.send_signal(signal.SIGINT)
     _, printed = process.communicate(timeout=20)
     assert (process.returncode, printed) == (0, "")
