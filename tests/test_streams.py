@@ -22,9 +22,9 @@ def first_classes(stdout):
     return [(name, top_ids(rows)[0]) for name, rows in tables(stdout)]
 
 
-def redirected(redirection, *args):
+def redirected(redirection, *images):
     """Runs the sample with its standard output or error redirected by the shell."""
-    return run("-m", LENET, "-i", DIGITS, *args, prefix=["sh", "-c", f'exec "$@" {redirection}', "sh"], timeout=20)
+    return run("-m", LENET, "-i", *images, DIGITS, prefix=["sh", "-c", f'exec "$@" {redirection}', "sh"], timeout=20)
 
 
 NO_STDOUT = {
@@ -45,9 +45,9 @@ def test_without_a_standard_error_all_tables_come(tmp_path):
     """The status says whether all images were classified, though the warning is lost."""
     broken = tmp_path / "broken.png"
     broken.touch()
-    cases = list(product(["2> /dev/full", "2>&-"], [[], ["-i", broken]]))
-    for (_, args), done in zip(cases, at_once(lambda case: redirected(case[0], *case[1]), cases)):
-        assert (done.returncode, done.stderr) == (1 if args else 0, "")
+    cases = list(product(["2> /dev/full", "2>&-"], [[], [broken]]))
+    for (_, images), done in zip(cases, at_once(lambda case: redirected(case[0], *case[1]), cases)):
+        assert (done.returncode, done.stderr) == (1 if images else 0, "")
         assert first_classes(done.stdout) == DIGIT_TABLES
 
 
