@@ -1,7 +1,11 @@
 """Each piece of the script works alone: pasted below the imports into a program of its own."""
 
 import ast
+import sys
+import weakref
 
+import numpy as np
+import openvino as ov
 import pytest
 from conftest import (
     DIGITS,
@@ -17,7 +21,12 @@ from conftest import (
     run_python,
 )
 
-PIECES = ["build_preprocessing", "apply_batch_size", "decode", "read_ahead", "infer_in_order", "top_class_ids"]
+import classification_sample_async as sample
+
+PIECES = [
+    "build_preprocessing", "apply_batch_size", "decode", "center_crop", "read_ahead", "infer_in_order",
+    "top_class_ids",
+]  # fmt: skip
 
 
 def test_the_pieces_are_the_functions_of_the_first_half():
@@ -30,7 +39,8 @@ def test_a_piece_refers_to_nothing_else_of_the_script(piece):
     defined = {node.name for node in TREE.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
     for node in TREE.body:
         if isinstance(node, ast.Assign | ast.AnnAssign):
-            defined |= {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            defined |= {target.id for target in targets if isinstance(target, ast.Name)}
     used = {node.id for node in ast.walk(FUNCTIONS[piece]) if isinstance(node, ast.Name)}
     assert not used & (defined - {piece})
 
@@ -43,6 +53,32 @@ for path in {list(map(str, PHOTOS))}:
         assert np.array_equal(decode(path, flags, np.full_like(expected, 7)), expected)
         assert np.array_equal(decode(path, flags, np.full((4, 4), 7, np.uint8)), expected)
     assert np.array_equal(decode(path), cv2.imread(path))
+"""
+
+# Each pixel is its own row and column. 60 rows in the form 48x192 are 15 columns wide, half of that is 30 rows of 7.5
+# columns, which round() makes 8; 100 columns in the form 192x48 are 25 rows high.
+CENTER_CROP = """
+rows, columns = np.mgrid[:60, :100]
+pixels = np.dstack([rows, columns, rows ^ columns]).astype(np.uint8)
+for width, height, ratio, top, bottom, left, right in (
+    (224, 224, 0.5, 15, 45, 35, 65), (224, 224, 1, 0, 60, 20, 80), (50, 30, 1, 0, 60, 0, 100),
+    (48, 192, 1, 0, 60, 42, 57), (48, 192, 0.5, 15, 45, 46, 54), (192, 48, 1, 17, 42, 0, 100),
+    (224, 224, 0.001, 29, 30, 49, 50),
+):
+    for image in (pixels, pixels[:, :, 0]):
+        crop = center_crop(image, width, height, ratio)
+        assert np.array_equal(crop, image[top:bottom, left:right]), (width, height, ratio, crop.shape)
+        assert np.shares_memory(crop, image)
+"""
+
+# A picture of 3x5 pixels, of which a square model sees the columns 1 to 3 and a third of that is the one in the middle.
+CENTER_CROP_OF_A_SMALL_IMAGE = """
+image = np.arange(15).reshape(3, 5)
+assert center_crop(image, 8, 8, 1).tolist() == [[1, 2, 3], [6, 7, 8], [11, 12, 13]]
+crop = center_crop(image, 8, 8, 1 / 3)
+assert crop.tolist() == [[7]]
+crop[:] = 70
+assert image[1, 2] == 70
 """
 
 READ_AHEAD = f"""
@@ -148,6 +184,8 @@ assert top_class_ids(np.array([0.1, np.nan, 0.3]), 10).tolist() == [2, 0, 1]
 
 PROGRAMS = [
     ("decode", DECODE),
+    ("center_crop", CENTER_CROP),
+    ("center_crop", CENTER_CROP_OF_A_SMALL_IMAGE),
     ("read_ahead", READ_AHEAD),
     ("read_ahead", READ_AHEAD_RAISES),
     ("infer_in_order", INFER_IN_ORDER),
@@ -195,6 +233,19 @@ ENDS = {
     "exception": ("for key, output in infer_in_order(queue, inputs()):\n    raise KeyError(key)", 1, "KeyError: 0"),
     "exit": ("for key, output in infer_in_order(queue, inputs()):\n    sys.exit(7)", 7, ""),
     "source": ("for key, output in infer_in_order(queue, inputs(10)):\n    pass", 1, "ConnectionError: lost"),
+    "queue-first": (
+        """
+def infer(compiled_model, count):
+    queue = ov.AsyncInferQueue(compiled_model, 4)
+    return [key for key, _ in islice(infer_in_order(queue, inputs()), count)]
+
+compiled_model = core.compile_model(model, "CPU", {"PERFORMANCE_HINT": "THROUGHPUT"})
+for count in (20, 20, 1, 20):
+    assert infer(compiled_model, count) == list(range(count))
+""",
+        0,
+        "",
+    ),
     "callback": (
         f"{FAILING_CALLBACK}\nfor result in infer_in_order(queue, inputs()):\n    pass",
         1,
@@ -241,3 +292,61 @@ def ends_five_times(folder, program, status, error):
             assert [line for line in done.stderr.splitlines() if line.startswith(error)], done.stderr
         else:
             assert done.stderr == ""
+
+
+class RecordingQueue(ov.AsyncInferQueue):
+    """Keeps a weak reference to the first callback that it is given."""
+
+    callback = None
+
+    def set_callback(self, callback):
+        self.callback = self.callback or weakref.ref(callback)
+        super().set_callback(callback)
+
+
+@pytest.fixture(scope="module")
+def compiled_lenet():
+    return ov.Core().compile_model(LENET, "CPU", {"PERFORMANCE_HINT": "THROUGHPUT"})
+
+
+@pytest.fixture
+def patient_threads():
+    """A thread that waits for the interpreter does not ask for it before a minute is over."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(60)
+    yield
+    sys.setswitchinterval(usual)
+
+
+def digits(lost=None):
+    for number in range(20):
+        if number == lost:
+            raise ConnectionError
+        yield number, np.zeros((1, 1, 28, 28), np.float32)
+
+
+@pytest.mark.parametrize("end", ["exhausted", "closed", "source", "callback"])
+def test_at_the_end_nothing_holds_the_callback(compiled_lenet, monkeypatch, patient_threads, end):
+    """OpenVINO's threads have let go of it, though each has to wait until this one gives up the interpreter."""
+
+    def no_memory(request):
+        raise MemoryError
+
+    if end == "callback":
+        monkeypatch.setattr(ov._pyopenvino.InferRequest, "get_output_tensor", no_memory)
+    for _ in range(2 if end == "callback" else 400):
+        queue = RecordingQueue(compiled_lenet, 4)
+        results = sample.infer_in_order(queue, digits(10 if end == "source" else None))
+        try:
+            for _ in results:
+                assert queue.callback()
+                if end == "closed":
+                    break
+            results.close()
+        except (ConnectionError, MemoryError) as error:
+            raised = type(error)
+            assert queue.callback() is None, "while the error is dealt with"
+        else:
+            raised = None
+        assert raised == {"source": ConnectionError, "callback": MemoryError}.get(end)
+        assert queue.callback() is None

@@ -1,6 +1,7 @@
 """`-l` with a real extension library: custom_op.cpp, compiled against the openvino wheel."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,10 +10,24 @@ import cv2
 import numpy as np
 import openvino as ov
 import pytest
-from conftest import DIGITS, LENET, PHOTOS, channel_means, classify, fails_with_one_line, save_model, top_ids
+from conftest import (
+    DIGITS,
+    LENET,
+    PHOTOS,
+    at_once,
+    channel_means,
+    classify,
+    fails_with_one_line,
+    run_process,
+    save_model,
+    tables,
+    top_ids,
+)
 from openvino import opset13 as ops
 
 COMPILER = shutil.which(os.environ.get("CXX", "c++")) or shutil.which("g++") or shutil.which("clang++")
+
+TWICE = 'type="ReLU" version="opset1"', 'type="Twice" version="extension"'
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +54,8 @@ def model(tmp_path_factory):
         lambda image: ops.softmax(ops.divide(ops.relu(channel_means(image)), np.float32(64)), 1),
     )
     text = path.read_text()
-    assert text.count('type="ReLU" version="opset1"') == 1
-    path.write_text(text.replace('type="ReLU" version="opset1"', 'type="Twice" version="extension"'))
+    assert text.count(TWICE[0]) == 1
+    path.write_text(text.replace(*TWICE))
     return path
 
 
@@ -55,6 +70,29 @@ def test_with_the_library_the_operation_is_computed(library, model):
 def test_a_library_in_the_current_folder(library, model):
     [(_, rows)] = classify("-m", model, "-i", PHOTOS[0], "-l", library.name, cwd=library.parent)
     assert sorted(top_ids(rows)) == [0, 1, 2]
+
+
+def test_errors_with_the_library_are_clean_ends(library, model):
+    """What the model is made of is the library's: a core that is freed before the model takes the library with it."""
+    no_classifier = model.with_name("no_classifier.xml")
+    no_classifier.write_text(save_no_classifier(model.parent).read_text().replace(*TWICE))
+    runs = [
+        (["-m", model, "-d", "HETERO:CPU"], 0, r""),
+        (["-m", model, "-d", "FOO"], 1, r"\[ ERROR \] Cannot load the model to the device 'FOO': .*\n"),
+        (["-m", no_classifier], 1, r"\[ ERROR \] Cannot use the model .*: its output shape \[1,3,8,8\] is none .*\n"),
+        (["-m", model, "--mean_values", "1,2,3", "-b", "2000000000"], 1, r"\[ ERROR \] Cannot make batches of .*\n"),
+    ]
+
+    def run_with_library(case):
+        return run_process(*case[0], "-i", PHOTOS[0], "-l", library, timeout=20)
+
+    for (args, status, printed), done in zip(runs, at_once(run_with_library, runs)):
+        assert (done.returncode, len(tables(done.stdout))) == (status, 1 - status), (args, done.stderr)
+        assert re.fullmatch(printed, done.stderr), (args, done.stderr)
+
+
+def save_no_classifier(folder):
+    return save_model(folder / "relu.xml", lambda image: ops.relu(image))
 
 
 def test_without_the_library_the_error_names_the_operation(model):
