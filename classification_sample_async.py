@@ -197,6 +197,7 @@ def read_ahead(
 
     def finished() -> Iterator[tuple[list[Any], ov.Tensor]]:
         try:
+            yield [], ov.Tensor(ov.Type.u8, [0])  # for `next` below: only a generator that has begun can be closed
             while reading:
                 batch, tensor, jobs = reading.popleft()
                 reading.extend(map(start_reading, islice(batches, 1)))
@@ -206,7 +207,9 @@ def read_ahead(
         finally:
             pool.shutdown(cancel_futures=True)
 
-    return finished()
+    results = finished()
+    next(results)
+    return results
 
 
 def infer_in_order(
@@ -226,7 +229,7 @@ def infer_in_order(
         try:
             output.set_result(request.get_output_tensor().data.copy())  # the request's next run overwrites its tensor
         except Exception as error:
-            output.set_exception(error)
+            output.set_exception(error.with_traceback(None))  # which would hold on to this function
 
     def finish() -> None:
         for request in queue:
@@ -485,9 +488,7 @@ def list_images(path: str, errors: dict[Image, str]) -> list[Image]:
     return [whole_file]
 
 
-def image_reader(
-    shape: Sequence[int], ratio: float | None, errors: dict[Image, str]
-) -> Callable[[Image, np.ndarray], None]:
+def image_reader(shape: ov.Shape, ratio: float | None, errors: dict[Image, str]) -> Callable[[Image, np.ndarray], None]:
     """Returns the `read` of `read_ahead` for `shape` [N,H,W,C]; it keeps in `errors` why an image is not read."""
     if shape[3] not in (1, 3):
         raise ValueError(f"only 1 or 3 channels are supported, its input is {shape} as [N,H,W,C]")
@@ -622,7 +623,7 @@ def classify_images(args: argparse.Namespace) -> int:
     errors: dict[Image, str] = {}
     images = [image for file in files for image in list_images(file, errors)]
 
-    # Step 1. The core knows the devices; plugins bring more of them, extensions more operations
+    # Step 1. The core knows the devices; plugins bring more, and extensions operations that last as long as the core
     log("Creating OpenVINO Runtime Core")
     core = ov.Core()
     if plugins:
