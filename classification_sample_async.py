@@ -360,7 +360,7 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
         help="Optional. Mean values to subtract, in the model's order of channels: 123.675,116.28,103.53 or 127.")
     add("--scale_values", type=channel_values(1e-18), metavar="VALUES",
         help="Optional. Scale values to divide by after the mean values are subtracted.")
-    add("--center_crop", type=option_type(float, lambda ratio: 0 < ratio <= 1, "above 0 and at most 1"), metavar="RATIO",
+    add("--center_crop", type=option_type(float, lambda ratio: 0 < ratio <= 1, "above 0, at most 1"), metavar="RATIO",
         help="Optional. Classify the center of each image, RATIO of its shorter side. Default is the whole image.")
     add("--softmax", action="store_true", help="Optional. Turn the model's outputs (logits) into probabilities.")
     add("--infer_precision", choices=("f32", "f16", "bf16"),
