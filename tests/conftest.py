@@ -87,7 +87,15 @@ def our_lines(stderr):
     return re.findall(r"\[ (?:WARNING|ERROR) \] .*\n", stderr)
 
 
-NO_PROBABILITIES = r"\[ WARNING \] The model's outputs are no probabilities \(.+\): if they are logits, add --softmax\n"
+def outputs_warning(text):
+    """The pattern of the warning about the model's outputs; `(LO to HI)` in `text` stands for any two numbers."""
+    number = r"-?[\d.]+(?:e[+-]\d+)?"
+    return re.escape(f"[ WARNING ] The model's outputs {text}\n").replace("LO", number).replace("HI", number)
+
+
+NO_PROBABILITIES = outputs_warning("are not probabilities (LO to HI): if they are logits, add --softmax")
+NO_LOGITS_EITHER = outputs_warning("are not probabilities (LO to HI)")
+NOT_ADDING_UP = outputs_warning("do not add up to 1 (LO to HI)")
 
 
 def classify(*args, stderr="", **options):
@@ -98,9 +106,9 @@ def classify(*args, stderr="", **options):
     return tables(done.stdout)
 
 
-def scores(*args, **options):
+def scores(*args, stderr=NO_PROBABILITIES, **options):
     """{class id: score} for each image, of a model whose outputs are no probabilities."""
-    results = classify(*args, "--infer_precision", "f32", stderr=NO_PROBABILITIES, **options)
+    results = classify(*args, "--infer_precision", "f32", stderr=stderr, **options)
     return [{class_id: score for class_id, score, _ in rows} for _, rows in results]
 
 

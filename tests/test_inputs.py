@@ -50,12 +50,14 @@ def test_idx_files_stand_beside_others(channel_model):
 def test_an_idx_image_is_read_when_its_turn_comes(tmp_path):
     path = tmp_path / "some.ubyte"
     path.write_bytes(DIGITS.read_bytes())
-    images = sample.list_images([str(path)])
+    errors = {}
+    images = sample.list_images(str(path), errors)
     os.truncate(path, 16 + 3 * 28 * 28)
     row = np.zeros((28, 28, 1), np.uint8)
+    read = sample.image_reader((1, 28, 28, 1), None, errors)
     for image in images:
-        sample.image_reader(channels=1)(image, row)
-    assert [image.error for image in images] == [""] * 3 + ["missing: the file has become shorter"] * 7
+        read(image, row)
+    assert errors == dict.fromkeys(images[3:], "missing: the file ends early")
     assert np.array_equal(row.ravel(), np.frombuffer(DIGITS.read_bytes(), np.uint8)[16 + 2 * 784 : 16 + 3 * 784])
 
 
