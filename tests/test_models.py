@@ -260,6 +260,14 @@ def test_classes_before_images_are_an_error(tmp_path, picture, count):
         assert f"Cannot use the model {transposed}: the first dimension of its output " in line
 
 
+@pytest.mark.parametrize("classes", [2, 3, 996, 997, 998])
+def test_any_number_of_classes_is_none_of_images(tmp_path, picture, classes):
+    """997 is the batch size with which the script tells the two."""
+    model = save_model(tmp_path / "classes.xml", always([0] * (classes - 1) + [1]))
+    results = classify("-m", model, "-i", *[picture] * 3)
+    assert [rows[0] for _, rows in results] == [(classes - 1, 1.0, None)] * 3
+
+
 @pytest.mark.parametrize("layout, is_error", [("CN", True), ("NC", False), ("N...", False), ("?C", False)])
 def test_the_layout_of_the_output(tmp_path, channel_model, picture, layout, is_error):
     model = ov.Core().read_model(channel_model)
