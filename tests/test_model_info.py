@@ -50,6 +50,7 @@ def approximately(values):
         ({"reverse_input_channels": "False"}, AS_IT_IS),
         ({"mean_values": "10 20 30"}, (190, 80, 10)),
         ({"mean_values": "50"}, (150, 50, -10)),
+        ({"mean_values": "0 0 -0.5"}, (200, 100, 40.5)),
         ({"scale_values": "2.0 4.0 5.0"}, (100, 25, 8)),
         # reverse: 40, 100, 200; minus mean: 30, 80, 170; over scale: 15, 20, 34
         ({"reverse_input_channels": "YES", "mean_values": "10 20 30", "scale_values": "2 4 5"}, (15, 20, 34)),

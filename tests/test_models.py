@@ -250,10 +250,13 @@ def test_no_classes_are_an_error(tmp_path, picture):
 
 
 @pytest.mark.parametrize("count", [1, 3, 4])
-def test_classes_before_images_are_an_error(tmp_path, picture, count):
+@pytest.mark.parametrize("batch", [-1, 1, 3])
+def test_classes_before_images_are_an_error(tmp_path, picture, batch, count):
     """Three images make [3,3] of it."""
     transposed = save_model(
-        tmp_path / "transposed.xml", lambda image: ops.transpose(channel_means(image), np.array([1, 0])), (-1, 3, 8, 8)
+        tmp_path / "transposed.xml",
+        lambda image: ops.transpose(channel_means(image), np.array([1, 0])),
+        (batch, 3, 8, 8),
     )
     for options in ((), ("-b", "3"), ("--softmax",)):
         line = fails_with_one_line("-m", transposed, "-i", *[picture] * count, *options)
