@@ -250,17 +250,20 @@ def test_no_classes_are_an_error(tmp_path, picture):
 
 
 @pytest.mark.parametrize("count", [1, 3, 4])
-@pytest.mark.parametrize("batch", [-1, 1, 3])
-def test_classes_before_images_are_an_error(tmp_path, picture, batch, count):
+@pytest.mark.parametrize(
+    "batch, options",
+    [(-1, ()), (-1, ("-b", "3")), (-1, ("--softmax",)), (1, ()), (3, ()), (3, ("--softmax",))],
+    ids=str,
+)
+def test_classes_before_images_are_an_error(tmp_path, picture, batch, options, count):
     """Three images make [3,3] of it."""
     transposed = save_model(
         tmp_path / "transposed.xml",
         lambda image: ops.transpose(channel_means(image), np.array([1, 0])),
         (batch, 3, 8, 8),
     )
-    for options in ((), ("-b", "3"), ("--softmax",)):
-        line = fails_with_one_line("-m", transposed, "-i", *[picture] * count, *options)
-        assert f"Cannot use the model {transposed}: the first dimension of its output " in line
+    named = [f"Cannot use the model {transposed}: the first dimension of its output "]
+    fails_with_one_line("-m", transposed, "-i", *[picture] * count, *options, naming=named)
 
 
 @pytest.mark.parametrize("classes", [2, 3, 996, 997, 998])
