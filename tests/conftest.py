@@ -87,7 +87,15 @@ def our_lines(stderr):
     return re.findall(r"\[ (?:WARNING|ERROR) \] .*\n", stderr)
 
 
-NO_PROBABILITIES = r"\[ WARNING \] The model's outputs are no probabilities \(.+\): if they are logits, add --softmax\n"
+def outputs_warning(text):
+    """The pattern of the warning about the model's outputs; `(LO to HI)` in `text` stands for any two numbers."""
+    number = r"-?[\d.]+(?:e[+-]\d+)?"
+    return re.escape(f"[ WARNING ] The model's outputs {text}\n").replace("LO", number).replace("HI", number)
+
+
+NO_PROBABILITIES = outputs_warning("are not probabilities (LO to HI): if they are logits, add --softmax")
+NO_LOGITS_EITHER = outputs_warning("are not probabilities (LO to HI)")
+NOT_ADDING_UP = outputs_warning("do not add up to 1 (LO to HI)")
 
 
 def classify(*args, stderr="", **options):
@@ -98,9 +106,9 @@ def classify(*args, stderr="", **options):
     return tables(done.stdout)
 
 
-def scores(*args, **options):
+def scores(*args, stderr=NO_PROBABILITIES, **options):
     """{class id: score} for each image, of a model whose outputs are no probabilities."""
-    results = classify(*args, "--infer_precision", "f32", stderr=NO_PROBABILITIES, **options)
+    results = classify(*args, "--infer_precision", "f32", stderr=stderr, **options)
     return [{class_id: score for class_id, score, _ in rows} for _, rows in results]
 
 
@@ -144,6 +152,32 @@ def save_model(path, build, shape=(1, 3, 8, 8), element_type=np.float32, layout=
         ov.layout_helpers.set_layout(model.input(), ov.Layout(layout))
     ov.save_model(model, path, compress_to_fp16=False)
     return path
+
+
+def always(outputs, element_type=np.float32):
+    """What `save_model` builds a model of that has the same `outputs` for every image."""
+
+    def build(image):
+        zeros = ops.multiply(ops.reduce_mean(image, np.array([1, 2, 3]), keep_dims=False), np.float32(0))
+        rows = ops.add(ops.unsqueeze(zeros, np.array(1)), np.array([outputs], np.float32))
+        return ops.convert(rows, element_type)
+
+    return build
+
+
+def protobuf(*fields):
+    """A protocol buffer message of (number, value) pairs; the value is an integer, a text or a message."""
+
+    def varint(value):
+        return bytes([value]) if value < 128 else bytes([value & 127 | 128]) + varint(value >> 7)
+
+    def field(number, value):
+        if isinstance(value, int):
+            return varint(number << 3) + varint(value)
+        value = value.encode() if isinstance(value, str) else value
+        return varint(number << 3 | 2) + varint(len(value)) + value
+
+    return b"".join(field(*pair) for pair in fields)
 
 
 def channel_means(image, axes=(2, 3)):

@@ -8,6 +8,10 @@ import pytest
 from conftest import DIGITS, LENET, classify, fails_with_one_line, run, top_ids
 
 DEVICES_HERE = ", ".join(ov.Core().available_devices)
+CPU_PLUGIN = Path(ov.__file__).parent / "libs" / "libopenvino_intel_cpu_plugin.so"
+needs_cpu_plugin = pytest.mark.skipif(
+    not CPU_PLUGIN.is_file(), reason="the openvino wheel of this platform has its CPU plugin under another name"
+)
 
 
 def digits_on(device, *options, **run_options):
@@ -25,19 +29,18 @@ def test_devices_that_combine_others(device, options):
 def plugin_folder(tmp_path_factory):
     """A device MYCPU: a copy of the wheel's CPU plugin under another name, as a vendor's plugin would come."""
     folder = tmp_path_factory.mktemp("plugins")
-    library = Path(ov.__file__).parent / "libs" / "libopenvino_intel_cpu_plugin.so"
-    if not library.is_file():
-        pytest.skip("the openvino wheel of this platform has its CPU plugin under another name")
-    shutil.copy(library, folder / "libmycpu.so")
+    shutil.copy(CPU_PLUGIN, folder / "libmycpu.so")
     (folder / "plugins.xml").write_text('<ie><plugins><plugin name="MYCPU" location="libmycpu.so"/></plugins></ie>')
     return folder
 
 
+@needs_cpu_plugin
 @pytest.mark.parametrize("device", ["MYCPU", "HETERO:MYCPU,CPU", "MULTI:MYCPU,CPU"])
 def test_plugin_folder(plugin_folder, device):
     assert digits_on(device, "-pp", plugin_folder) == list(range(10))
 
 
+@needs_cpu_plugin
 def test_plugin_folder_by_relative_path(plugin_folder):
     assert digits_on("MYCPU", "-pp", plugin_folder.name, cwd=plugin_folder.parent) == list(range(10))
 
@@ -52,8 +55,8 @@ def test_plugin_folder_without_plugins_xml(tmp_path):
     assert done.stderr == f"[ ERROR ] Cannot read {tmp_path}/plugins.xml: No such file or directory\n"
 
 
-def error_for(device):
-    line = fails_with_one_line("-m", LENET, "-i", DIGITS, "-d", device)
+def error_for(device, *options):
+    line = fails_with_one_line("-m", LENET, "-i", DIGITS, "-d", device, *options)
     reason, _, available = line.partition(". Available target devices: ")
     assert available == f"{DEVICES_HERE}\n"
     prefix = f"[ ERROR ] Cannot load the model to the device '{device}': "
@@ -82,6 +85,36 @@ def test_misspelled(device, named):
     assert named in error_for(device)
 
 
-@pytest.mark.parametrize("device", ["", "HETERO:", "MULTI"])
-def test_incomplete(device):
-    assert error_for(device)
+@pytest.mark.parametrize(
+    "device, named",
+    [
+        ("", '""'),
+        ("HETERO:", ""),
+        ("MULTI", ""),
+        ("BATCH:", '""'),
+        ("BATCH:CPU(x)", ""),
+        ("MULTI:AUTO", "AUTO"),
+        ("CPU,", '"CPU,"'),
+    ],
+)
+def test_incomplete_or_not_combinable(device, named):
+    reason = error_for(device)
+    assert reason and named in reason and "did you mean" not in reason.lower()
+
+
+@needs_cpu_plugin
+@pytest.mark.parametrize("device", ["MINE", "HETERO:MINE,CPU"])
+@pytest.mark.parametrize(
+    "library, named",
+    [
+        (CPU_PLUGIN, "is used for MINE , while it contains implementation for CPU"),
+        (CPU_PLUGIN.with_name("no-such-library.so"), "cannot open shared object file: No such file or directory"),
+    ],
+    ids=["another-name", "not-there"],
+)
+def test_a_plugin_that_cannot_be_loaded(tmp_path, library, named, device):
+    """The other devices are there, and the error lists them."""
+    (tmp_path / "plugins.xml").write_text(f'<ie><plugins><plugin name="MINE" location="{library}"/></plugins></ie>')
+    reason = error_for(device, "-pp", tmp_path)
+    assert str(library) in reason and named in reason
+    assert digits_on("CPU", "-pp", tmp_path) == list(range(10))

@@ -5,7 +5,19 @@ import struct
 
 import cv2
 import numpy as np
-from conftest import DATA, DIGITS, NO_PROBABILITIES, PHOTOS, classify, run
+import pytest
+from conftest import (
+    DATA,
+    DIGITS,
+    NO_LOGITS_EITHER,
+    NO_PROBABILITIES,
+    PHOTOS,
+    channel_means,
+    classify,
+    run,
+    save_model,
+    scores,
+)
 
 import classification_sample_async as sample
 
@@ -50,12 +62,14 @@ def test_idx_files_stand_beside_others(channel_model):
 def test_an_idx_image_is_read_when_its_turn_comes(tmp_path):
     path = tmp_path / "some.ubyte"
     path.write_bytes(DIGITS.read_bytes())
-    images = sample.list_images([str(path)])
+    errors = {}
+    images = sample.list_images(str(path), errors)
     os.truncate(path, 16 + 3 * 28 * 28)
     row = np.zeros((28, 28, 1), np.uint8)
+    read = sample.image_reader((1, 28, 28, 1), None, errors)
     for image in images:
-        sample.image_reader(channels=1)(image, row)
-    assert [image.error for image in images] == [""] * 3 + ["missing: the file has become shorter"] * 7
+        read(image, row)
+    assert errors == dict.fromkeys(images[3:], "missing: the file ends early")
     assert np.array_equal(row.ravel(), np.frombuffer(DIGITS.read_bytes(), np.uint8)[16 + 2 * 784 : 16 + 3 * 784])
 
 
@@ -63,3 +77,67 @@ def test_a_folder_without_images_is_an_error(tmp_path, channel_model):
     done = run("-m", channel_model, "-i", tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"[ ERROR ] Cannot read the folder {tmp_path}: there are no images in it\n"
+
+
+@pytest.fixture(scope="module")
+def noise(tmp_path_factory):
+    """Pictures of which no two parts are alike, by width and height."""
+    folder, pictures = tmp_path_factory.mktemp("noise"), {}
+    for width, height in ((60, 40), (40, 60), (41, 7)):
+        pictures[width, height] = folder / f"{width}x{height}.png"
+        pixels = np.random.default_rng(width).integers(0, 256, (height, width, 3), np.uint8)
+        cv2.imwrite(str(pictures[width, height]), pixels)
+    return pictures
+
+
+@pytest.mark.parametrize(
+    "model_size, ratio, image_size, rows, columns",
+    [
+        ((8, 8), "1", (60, 40), (0, 40), (10, 50)),
+        ((8, 8), "1.0", (40, 60), (10, 50), (0, 40)),
+        ((8, 8), "0.5", (60, 40), (10, 30), (20, 40)),
+        ((8, 8), "0.875", (60, 40), (2, 37), (12, 47)),  # as ImageNet's 224 of 256
+        ((8, 8), "0.01", (60, 40), (19, 20), (29, 30)),  # one pixel at least
+        # 16 x 8: the largest rectangle of these proportions in 60 x 40 is 60 x 30
+        ((16, 8), "1", (60, 40), (5, 35), (0, 60)),
+        ((16, 8), "0.5", (60, 40), (12, 27), (15, 45)),
+        ((16, 8), "1", (40, 60), (20, 40), (0, 40)),
+        # 4 x 8: 20 x 40
+        ((4, 8), "1", (60, 40), (0, 40), (20, 40)),
+        ((4, 8), "0.5", (60, 40), (10, 30), (25, 35)),
+        ((8, 8), "1", (41, 7), (0, 7), (17, 24)),
+    ],
+    ids=str,
+)
+def test_center_crop(tmp_path, noise, model_size, ratio, image_size, rows, columns):
+    width, height = model_size
+    model = save_model(tmp_path / "model.xml", channel_means, (1, 3, height, width))
+    pixels = cv2.imread(str(noise[image_size]))
+    part = pixels[slice(*rows), slice(*columns)]
+    assert part.shape != pixels.shape
+    expected = cv2.resize(part, model_size).mean(axis=(0, 1))
+    [found] = scores("-m", model, "-i", noise[image_size], "--center_crop", ratio)
+    assert found == pytest.approx(dict(enumerate(expected)), abs=1e-3)
+
+
+def test_center_crop_of_a_gray_idx_image(tmp_path):
+    """6 x 4 pixels; the middle 2 x 2 of them are 80, 90, 100 and 110."""
+    digits = tmp_path / "one.ubyte"
+    pixels = np.zeros((4, 6), np.uint8)
+    pixels[1:3, 2:4] = [[80, 90], [100, 110]]
+    digits.write_bytes(struct.pack(">4I", 0x803, 1, 4, 6) + pixels.tobytes())
+    model = save_model(tmp_path / "gray.xml", channel_means, (1, 1, 2, 2))
+    assert scores("-m", model, "-i", digits, "--center_crop", "0.5", stderr=NO_LOGITS_EITHER) == [{0: 95}]
+
+
+def test_without_center_crop_the_whole_image_is_stretched(channel_model, noise):
+    for path in noise.values():
+        expected = cv2.resize(cv2.imread(str(path)), (8, 8)).mean(axis=(0, 1))
+        assert scores("-m", channel_model, "-i", path) == [pytest.approx(dict(enumerate(expected)), abs=1e-3)]
+
+
+@pytest.mark.parametrize("ratio", ["0", "-0.5", "1.001", "nan", "inf", "half", ""])
+def test_center_crop_takes_a_part_of_the_image(channel_model, noise, ratio):
+    done = run("-m", channel_model, "-i", noise[60, 40], f"--center_crop={ratio}")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"error: argument --center_crop: must be above 0 and at most 1, not '{ratio}'\n" in done.stderr

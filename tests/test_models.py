@@ -9,11 +9,15 @@ import pytest
 from conftest import (
     DATA,
     EFFICIENTNET,
+    NO_LOGITS_EITHER,
     NO_PROBABILITIES,
+    NOT_ADDING_UP,
     PHOTOS,
+    always,
     channel_means,
     classify,
     fails_with_one_line,
+    protobuf,
     run,
     run_process,
     save_model,
@@ -116,8 +120,8 @@ def test_layouts_types_and_batches(tmp_path, picture, shape, axes, layout, eleme
 def test_one_channel_is_grayscale(tmp_path, picture, shape, axes):
     """0.114 * 200 + 0.587 * 100 + 0.299 * 40 = 93.46."""
     model = save_model(tmp_path / "gray.xml", lambda image: channel_means(image, axes), shape)
-    assert scores("-m", model, "-i", picture) == [{0: 93}]
-    assert scores("-m", model, "-i", picture, "--mean_values", "3", "--scale_values", "9") == [{0: 10}]
+    for options, expected in ((), 93), (("--mean_values", "3", "--scale_values", "9"), 10):
+        assert scores("-m", model, "-i", picture, *options, stderr=NO_LOGITS_EITHER) == [{0: expected}]
     line = fails_with_one_line("-m", model, "-i", picture, "--mean_values", "1,2,3")
     assert re.fullmatch(rf"\[ ERROR \] Cannot use the model {re.escape(str(model))}: .*channels.*mean.*\n", line)
 
@@ -132,19 +136,164 @@ def test_a_model_with_a_preprocessing_section_inside(tmp_path, channel_model, pi
     assert scores("-m", tmp_path / "inside.xml", "-i", picture, picture) == [expected, expected]
 
 
-def test_mean_and_scale_need_a_floating_point_input(tmp_path, picture):
+def integer_means(image):
+    """For a model with an integer input: the means of its channels."""
+    return channel_means(ops.convert(image, np.float32))
+
+
+@pytest.mark.parametrize(
+    "element_type, options, expected",
+    [
+        ("i8", (), (72, -28, -88)),
+        ("i8", ("--reverse_input_channels",), (-88, -28, 72)),
+        ("i8", ("--mean_values", "128"), (72, -28, -88)),
+        ("i8", ("--mean_values", "0"), (127, 100, 40)),
+        ("i8", ("--mean_values", "100,100,200", "--scale_values", "0.5"), (127, 0, -128)),
+        ("i8", ("--scale_values", "2"), (100, 50, 20)),
+        ("u8", ("--mean_values", "10,20,30"), (190, 80, 10)),
+        ("u8", ("--mean_values", "100"), (100, 0, 0)),
+        ("u8", ("--scale_values", "0.5"), (255, 200, 80)),
+        ("u8", ("--scale_values", "3"), (67, 33, 13)),  # 66.7, 33.3, 13.3
+        # reverse: 40, 100, 200; minus mean: 30, 80, 170; over scale: 10, 26.7, 56.7
+        ("u8", ("--reverse_input_channels", "--mean_values", "10,20,30", "--scale_values", "3"), (10, 27, 57)),
+        ("u16", ("--mean_values", "100", "--scale_values", "0.001"), (65535, 0, 0)),
+        ("i16", ("--mean_values", "100", "--scale_values", "0.001"), (32767, 0, -32768)),
+        ("i32", ("--mean_values", "100", "--scale_values", "0.001"), (100000, 0, -60000)),
+        ("u32", ("--mean_values", "100"), (100, 0, 0)),
+        ("i64", ("--mean_values", "100"), (100, 0, -60)),
+        ("u64", ("--mean_values", "100"), (100, 0, 0)),
+        ("i32", ("--scale_values", "1e-9"), (2**31, 2**31, 2**31)),  # 2**31 - 1 in f32
+    ],
+    ids=str,
+)
+def test_integer_inputs(tmp_path, picture, element_type, options, expected):
+    """What the mean and the scale make is rounded and clamped to the type."""
+    model = save_model(tmp_path / "integer.xml", integer_means, element_type=getattr(ov.Type, element_type))
+    [rows] = scores("-m", model, "-i", picture, *options)
+    assert rows == pytest.approx(dict(enumerate(expected)), rel=1e-5, abs=1e-3)
+
+
+@pytest.mark.parametrize("element_type", ["boolean", "i4", "nf4", "u1", "u2", "u3", "u4", "u6"])
+def test_types_that_take_no_images(tmp_path, picture, element_type):
+    model = save_model(tmp_path / "type.xml", integer_means, element_type=getattr(ov.Type, element_type))
+    for options in ((), ("--mean_values", "100"), ("--softmax",)):
+        line = fails_with_one_line("-m", model, "-i", picture, *options)
+        assert line == f"[ ERROR ] Cannot use the model {model}: an input of type {element_type} takes no images\n"
+
+
+@pytest.mark.parametrize(
+    "shape, layout, advised",
+    [
+        ((1, 3, -1, -1), None, "[1,3,H,W]"),
+        ((1, -1, -1, 3), None, "[1,H,W,3]"),
+        ((1, 48, -1, 3), None, "[1,48,W,3]"),
+        ((1, 1, 28, -1), None, "[1,1,28,W]"),
+        ((-1, 8, -1, 3), None, "[N,8,W,3]"),
+        ((1, 3, -1, 3), "NHWC", "[1,3,W,3]"),
+        ((1, 4, -1, -1), "NCHW", "[1,4,H,W]"),
+    ],
+    ids=str,
+)
+def test_a_dynamic_height_or_width_is_an_error_that_tells_what_to_do(tmp_path, picture, shape, layout, advised):
+    """`ovc` does not take an .xml file."""
+    model = save_model(tmp_path / "dynamic.xml", channel_means, shape, layout=layout)
+    named = [model, "its input image ", "height and width", f"`model.reshape({advised})`"]
+    fails_with_one_line("-m", model, "-i", picture, naming=named)
+
+
+def save_onnx(path, shape):
+    """Saves a model whose scores are the means of the channels; -1 in `shape` is a size that is not known."""
+    sizes = [protobuf((1, size) if size >= 0 else (2, f"size{axis}")) for axis, size in enumerate(shape)]
+    image_type = protobuf((1, protobuf((1, 1), (2, protobuf(*[(1, size) for size in sizes])))))
+    result_type = protobuf((1, protobuf((1, 1))))
+    graph = [
+        (1, protobuf((1, "image"), (2, "means"), (4, "GlobalAveragePool"))),
+        (2, "means"),
+        (11, protobuf((1, "image"), (2, image_type))),
+        (12, protobuf((1, "means"), (2, result_type))),
+    ]
+    path.write_bytes(protobuf((1, 8), (7, protobuf(*graph)), (8, protobuf((2, 13)))))
+    return path
+
+
+@pytest.mark.parametrize(
+    "shape, advised", [((1, 3, -1, -1), "[1,3,H,W]"), ((1, 3, 8, -1), "[1,3,8,W]"), ((-1, 3, -1, -1), "[N,3,H,W]")]
+)
+def test_a_dynamic_height_or_width_of_an_onnx_file(tmp_path, picture, shape, advised):
+    known, unknown = (save_onnx(tmp_path / f"{sizes.count(-1)}.onnx", sizes) for sizes in ((1, 3, 8, 8), shape))
+    assert scores("-m", known, "-i", picture) == [pytest.approx({0: 200, 1: 100, 2: 40}, abs=1e-3)]
+    named = ["its input image ", "height and width", f'`ovc {unknown} --input "image{advised}"`']
+    fails_with_one_line("-m", unknown, "-i", picture, naming=named)
+
+
+@pytest.mark.parametrize(
+    "shape, named",
+    [
+        ((1, 3, 0, 8), "an input of shape [1,3,0,8]"),
+        ((1, 3, 8, 0), "an input of shape [1,3,8,0]"),
+        ((1, 8, 0, 3), "an input of shape [1,8,0,3]"),
+        ((1, 0, 8, 8), "its output shape [1,0]"),
+        ((0, 3, 8, 8), "its output shape [0,3]"),
+    ],
+)
+def test_a_size_of_0_is_an_error(tmp_path, picture, shape, named):
+    model = save_model(tmp_path / "zero.xml", channel_means, shape)
+    fails_with_one_line("-m", model, "-i", picture, naming=[f"Cannot use the model {model}: {named}"])
+
+
+def test_no_classes_are_an_error(tmp_path, picture):
     model = save_model(
-        tmp_path / "u8.xml", lambda image: channel_means(ops.convert(image, np.float32)), element_type=np.uint8
+        tmp_path / "none.xml", lambda image: ops.slice(channel_means(image), *np.array([[0], [0], [1], [1]]))
     )
-    line = fails_with_one_line("-m", model, "-i", picture, "--mean_values", "127")
-    assert re.fullmatch(rf"\[ ERROR \] Cannot use the model {re.escape(str(model))}: .*u8.* mean .*\n", line)
+    for options in ((), ("--softmax",)):
+        fails_with_one_line("-m", model, "-i", picture, *options, naming=[model, "its output shape [1,0]"])
 
 
-@pytest.mark.parametrize("shape", [(1, 3, -1, -1), (-1, 8, -1, 3)], ids=str)
-def test_dynamic_height_or_width_is_an_error_that_tells_what_to_do(tmp_path, picture, shape):
-    model = save_model(tmp_path / "dynamic.xml", lambda image: ops.reduce_mean(image, np.array([2, 3])), shape)
-    line = fails_with_one_line("-m", model, "-i", picture)
-    assert re.fullmatch(r"\[ ERROR \] .*height and width.*`ovc .* --input .*`\n", line)
+@pytest.mark.parametrize("count", [1, 3, 4])
+@pytest.mark.parametrize(
+    "batch, options",
+    [(-1, ()), (-1, ("-b", "3")), (-1, ("--softmax",)), (1, ()), (3, ()), (3, ("--softmax",))],
+    ids=str,
+)
+def test_classes_before_images_are_an_error(tmp_path, picture, batch, options, count):
+    """Three images make [3,3] of it."""
+    transposed = save_model(
+        tmp_path / "transposed.xml",
+        lambda image: ops.transpose(channel_means(image), np.array([1, 0])),
+        (batch, 3, 8, 8),
+    )
+    named = [f"Cannot use the model {transposed}: the first dimension of its output "]
+    fails_with_one_line("-m", transposed, "-i", *[picture] * count, *options, naming=named)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 996, 997, 998])
+def test_any_number_of_classes_is_none_of_images(tmp_path, picture, classes):
+    """997 is the batch size with which the script tells the two."""
+    model = save_model(tmp_path / "classes.xml", always([0] * (classes - 1) + [1]))
+    results = classify("-m", model, "-i", *[picture] * 3)
+    assert [rows[0] for _, rows in results] == [(classes - 1, 1.0, None)] * 3
+
+
+@pytest.mark.parametrize("layout, is_error", [("CN", True), ("NC", False), ("N...", False), ("?C", False)])
+def test_the_layout_of_the_output(tmp_path, channel_model, picture, layout, is_error):
+    model = ov.Core().read_model(channel_model)
+    ov.layout_helpers.set_layout(model.output(), ov.Layout(layout))
+    ov.save_model(model, tmp_path / "layout.xml")
+    arguments = ("-m", tmp_path / "layout.xml", "-i", picture)
+    if is_error:
+        fails_with_one_line(*arguments, naming=["the first dimension of its output [1,3] is not the batch"])
+    else:
+        assert scores(*arguments) == [pytest.approx({0: 200, 1: 100, 2: 40}, abs=1e-3)]
+
+
+def test_a_model_with_state_is_an_error(tmp_path, picture):
+    """It adds each image to those before: the result would depend on their order."""
+    image = ops.parameter([1, 3, 8, 8], np.float32, name="image")
+    before = ops.read_value(ops.constant(np.zeros((1, 3), np.float32)), "sum", np.float32, [1, 3])
+    total = ops.add(before, channel_means(image))
+    model = ov.Model([ops.result(total)], [ops.assign(total, "sum")], [image], "state")
+    ov.save_model(model, tmp_path / "state.xml")
+    fails_with_one_line("-m", tmp_path / "state.xml", "-i", picture, naming=[tmp_path, "state", "ReadValue"])
 
 
 def own_batch_raises(image):
@@ -209,14 +358,118 @@ def test_the_warning_about_logits_comes_once_and_not_for_probabilities(tmp_path,
     images = ["-i", *[picture] * 30, "-b", "2"]
     runs = [run("-m", channel_model, *images, *chosen) for chosen in options]
     assert [len(tables(done.stdout)) for done in runs] == [30] * 4
-    assert [bool(re.fullmatch(NO_PROBABILITIES, done.stderr)) for done in runs] == [True, True, False, False]
-    assert [done.stderr for done in runs[2:]] == ["", ""]
+    for done, warning in zip(runs, (NO_PROBABILITIES, NOT_ADDING_UP, "", "")):
+        assert re.fullmatch(warning, done.stderr), done.stderr
+
+
+@pytest.mark.parametrize(
+    "outputs, warning",
+    [
+        ([0.5, 0.25], "do not add up to 1 (0.75 to 0.75)"),
+        ([0.9, 0.8, 0.7], "do not add up to 1 (2.4 to 2.4)"),
+        ([0.5, 0.38], "do not add up to 1 (0.88 to 0.88)"),
+        ([0.5, 0.62], "do not add up to 1 (1.12 to 1.12)"),
+        ([0.5, 0.42], None),
+        ([0.5, 0.58], None),
+        ([-1, 3], "are not probabilities (-1 to 3): if they are logits, add --softmax"),
+        ([1.5, 0], "are not probabilities (0 to 1.5): if they are logits, add --softmax"),
+        ([-0.25, 0.75, 0.5], "are not probabilities (-0.25 to 0.75): if they are logits, add --softmax"),
+        ([5], "are not probabilities (5 to 5)"),
+        ([0.3], None),
+        ([0.5, np.nan], "contain NaN: check mean and scale values, or try --infer_precision f32"),
+    ],
+    ids=str,
+)
+def test_what_the_warning_about_outputs_says(tmp_path, picture, outputs, warning):
+    model = save_model(tmp_path / "outputs.xml", always(outputs))
+    stderr = re.escape(f"[ WARNING ] The model's outputs {warning}\n") if warning else ""
+    [(_, rows)] = classify("-m", model, "-i", picture, "--infer_precision", "f32", stderr=stderr)
+    printed = [score for _, score, _ in sorted(rows)]
+    assert printed == pytest.approx(outputs, abs=1e-6, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    "element_type, outputs, expected, warning",
+    [
+        ("u8", [0, 64, 192], [0, 0.25, 0.75], ""),
+        ("u8", [255, 0, 1], [255 / 256, 0, 1 / 256], ""),
+        ("u8", [128, 128, 64], [0.5, 0.5, 0.25], NOT_ADDING_UP),
+        ("i8", [-128, -64, 64], [0, 0.25, 0.75], ""),
+        ("i8", [127, -128, -127], [255 / 256, 0, 1 / 256], ""),
+        ("i8", [0, 64, 127], [0.5, 0.75, 255 / 256], NOT_ADDING_UP),
+        ("i16", [-5, 0, 300], [-5, 0, 300], NO_LOGITS_EITHER),
+        ("u16", [7, 0, 300], [7, 0, 300], NO_LOGITS_EITHER),
+        ("i32", [-5, 0, 70000], [-5, 0, 70000], NO_LOGITS_EITHER),
+        ("i64", [-5, 0, 70000], [-5, 0, 70000], NO_LOGITS_EITHER),
+        ("i32", [0, 1, 0], [0, 1, 0], ""),
+        ("f16", [-5, 0, 300], [-5, 0, 300], NO_PROBABILITIES),
+        ("f64", [0.25, 0.25, 0.5], [0.25, 0.25, 0.5], ""),
+    ],
+    ids=str,
+)
+def test_output_types(tmp_path, picture, element_type, outputs, expected, warning):
+    model = save_model(tmp_path / "type.xml", always(outputs, getattr(ov.Type, element_type)))
+    assert scores("-m", model, "-i", picture, stderr=warning) == [pytest.approx(dict(enumerate(expected)), abs=1e-7)]
+
+
+def test_rounded_probabilities_of_many_classes_in_8_bits_are_no_warning(tmp_path, picture):
+    """A uniform softmax of 150 classes is 1.7 in 1/256: TFLite rounds each to 2, and they add up to 1.17."""
+    model = save_model(tmp_path / "uniform.xml", always([2] * 150, ov.Type.u8))
+    assert scores("-m", model, "-i", picture, stderr="") == [dict.fromkeys(range(10), 0.0078125)]
+
+
+@pytest.mark.parametrize(
+    "outputs, element_type",
+    [([1, 2, 3], "u8"), ([1, 2, 3], "i8"), ([1, 2, 3], "i32"), ([1, 2, 3], "i64"), ([0.5], "f32"), ([1], "i32")],
+)
+def test_softmax_needs_classes_in_floating_point(tmp_path, picture, outputs, element_type):
+    model = save_model(tmp_path / "type.xml", always(outputs, getattr(ov.Type, element_type)))
+    named = [f"Cannot use the model {model}: softmax ", f"{element_type} [1,{len(outputs)}]"]
+    fails_with_one_line("-m", model, "-i", picture, "--softmax", naming=named)
+
+
+def test_an_output_of_one_bit_does_not_crash(tmp_path, picture):
+    model = save_model(tmp_path / "bit.xml", always([0, 1, 0], ov.Type.u1))
+    done = run_process("-m", model, "-i", picture)
+    assert done.returncode in (0, 1), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def shares(image):
+    """The channels' shares of the brightness: probabilities, but NaN for a black image."""
+    means = channel_means(image)
+    return ops.divide(means, ops.reduce_sum(means, np.array([1]), keep_dims=True))
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0), (0, 0, 0, 1), (1, 1, 0)], ids=str)
+def test_outputs_for_what_is_no_image_are_not_judged(tmp_path, picture, order):
+    """Neither those of a file that could not be read nor those of the rows that fill the last batch."""
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no image")
+    model = save_model(tmp_path / "shares.xml", shares, (3, 3, 8, 8))
+    done = run("-m", model, "-i", *[(picture, broken)[index] for index in order], "-b", "3")
+    assert done.returncode == 1
+    assert done.stderr == f"[ WARNING ] {broken}: cannot be decoded as an image\n" * order.count(1)
+    assert [{row[0]: row[1] for row in rows} for _, rows in tables(done.stdout)] == [
+        pytest.approx({0: 200 / 340, 1: 100 / 340, 2: 40 / 340}, abs=1e-3)
+    ] * order.count(0)
+
+
+def test_the_warning_is_about_the_first_batch_that_needs_one(tmp_path, channel_model, picture):
+    """Over 340 the picture's channels add up to 1, those of the half as bright one to 0.5, of white to 2.25."""
+    half, white = tmp_path / "half.png", tmp_path / "white.png"
+    cv2.imwrite(str(half), cv2.imread(str(picture)) // 2)
+    cv2.imwrite(str(white), np.full((8, 8, 3), 255, np.uint8))
+    options = ("-m", channel_model, "--scale_values", "340", "--infer_precision", "f32", "-b", "2", "-i")
+    done = run(*options, picture, picture, half, picture, white, white)
+    assert (done.returncode, done.stderr) == (0, "[ WARNING ] The model's outputs do not add up to 1 (0.5 to 1)\n")
+    assert len(tables(done.stdout)) == 6
 
 
 def test_infer_precision(channel_model, picture):
     """Means of 200, 100 and 40 with a scale that bf16, of 8 bits, has to round: 200 / 255 = 0.7843137."""
     options = ("-m", channel_model, "-i", picture, "--scale_values", "255", "--infer_precision")
-    [(_, rows)] = classify(*options, "f32", stderr=NO_PROBABILITIES)
+    [(_, rows)] = classify(*options, "f32", stderr=NOT_ADDING_UP)
     assert [row[1] for row in rows] == pytest.approx([200 / 255, 100 / 255, 40 / 255], abs=2e-7)
     done = run(*options, "f7")
     assert (done.returncode, done.stdout) == (2, "")

@@ -1,5 +1,6 @@
 """The log, the usage message and the exit status, against the documentation of the official samples."""
 
+import os
 import re
 
 import numpy as np
@@ -11,14 +12,18 @@ from conftest import (
     LENET,
     PHOTOS,
     ROOT,
+    always,
     as_before_python_3_13,
+    channel_means,
     classify,
+    fails_with_one_line,
+    protobuf,
     run,
     run_process,
     save_model,
+    scores,
     tables,
 )
-from openvino import opset13 as ops
 
 # The output that the documentation of the official Python sample of 2022 shows, up to the second table.
 DOCUMENTED = """\
@@ -232,11 +237,143 @@ def test_no_arguments_print_the_whole_help_and_an_error():
     assert "error: the following arguments are required: -m/--model, -i/--input" in done.stderr
 
 
+def save_saved_model(folder):
+    """Saves TensorFlow's kind of model, a folder, whose scores for images [1,8,8,3] are the means of the channels."""
+
+    def attribute(key, number, value):
+        return 5, protobuf((1, key), (2, protobuf((number, value))))
+
+    def shape(*sizes):
+        return protobuf(*[(2, protobuf((1, size))) for size in sizes])
+
+    def tensor_info(name, *sizes):
+        return protobuf((1, name), (2, 1), (3, shape(*sizes)))
+
+    axes = protobuf((1, 3), (2, shape(2)), (4, np.array([1, 2], np.int32).tobytes()))
+    image = ((1, "image"), (2, "Placeholder"), attribute("dtype", 6, 1), attribute("shape", 7, shape(1, 8, 8, 3)))
+    constant = ((1, "axes"), (2, "Const"), attribute("dtype", 6, 3), attribute("value", 8, axes))
+    mean = ((1, "means"), (2, "Mean"), (3, "image"), (3, "axes"), attribute("T", 6, 1), attribute("Tidx", 6, 3))
+    graph = protobuf(*[(1, protobuf(*node)) for node in (image, constant, mean)])
+    signature = protobuf(
+        (1, protobuf((1, "image"), (2, tensor_info("image:0", 1, 8, 8, 3)))),
+        (2, protobuf((1, "means"), (2, tensor_info("means:0", 1, 3)))),
+        (3, "tensorflow/serving/predict"),
+    )
+    meta_graph = protobuf(
+        (1, protobuf((4, "serve"))), (2, graph), (5, protobuf((1, "serving_default"), (2, signature)))
+    )
+    folder.mkdir()
+    (folder / "saved_model.pb").write_bytes(protobuf((1, 1), (2, meta_graph)))
+    return folder
+
+
+@pytest.mark.parametrize("ending", ["", "/", "/."])
+def test_labels_beside_a_model_that_is_a_folder(tmp_path, picture, ending):
+    """A folder's name has no suffix, dots or not."""
+    folder = save_saved_model(tmp_path / "fer_v1.0")
+    (tmp_path / "fer_v1.labels").write_text("of\nanother\nmodel\n")
+    arguments = ("-m", f"{folder}{ending}", "-i", picture, "--softmax")
+    assert labels_of(*arguments) == {0: None, 1: None, 2: None}
+    (tmp_path / "fer_v1.0.labels").write_text("blue\ngreen\nred\n")
+    assert labels_of(*arguments) == {0: "blue", 1: "green", 2: "red"}
+
+
+def labels_of(*arguments):
+    [(_, rows)] = classify(*arguments)
+    return {class_id: label for class_id, _, label in rows}
+
+
+def test_labels_beside_a_model_with_dots_in_its_name(tmp_path, picture):
+    model = save_model(tmp_path / "fer.v1.0.xml", channel_means)
+    (tmp_path / "fer.labels").write_text("of\nanother\nmodel\n")
+    (tmp_path / "fer.v1.0.labels").write_text("blue\ngreen\nred\n")
+    assert labels_of("-m", model, "-i", picture, "--softmax") == {0: "blue", 1: "green", 2: "red"}
+
+
+def test_a_model_name_as_long_as_a_file_system_allows(tmp_path, channel_model, picture):
+    """With `.xml` it has 253 letters; with `.labels` it would have 256, one too many."""
+    model = tmp_path / f"{'m' * 249}.xml"
+    for suffix in (".xml", ".bin"):
+        model.with_suffix(suffix).symlink_to(channel_model.with_suffix(suffix))
+    assert labels_of("-m", model, "-i", picture, "--softmax") == {0: None, 1: None, 2: None}
+
+
+def test_the_current_folder_is_no_model(tmp_path, picture):
+    line = fails_with_one_line("-m", ".", "-i", picture, cwd=tmp_path)
+    assert line.startswith("[ ERROR ] Cannot read the model .: ")
+
+
+def test_cache_folder(tmp_path, channel_model, picture):
+    """It is made, then used, and other options do not get what is cached for these."""
+    folder = tmp_path / "new" / "cache"
+    arguments = ("-m", channel_model, "-i", picture, "-cdir", folder)
+    first = scores(*arguments)
+    cached = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert first == scores(*arguments[:-2]) and len(cached) == 1
+    assert scores(*arguments) == first
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == cached
+    [rows] = scores(*arguments, "--mean_values", "10,20,30")
+    assert rows == pytest.approx({0: 190, 1: 80, 2: 10}, abs=1e-3)
+    assert len(list(folder.iterdir())) == 2
+
+
+@pytest.mark.parametrize("inside", ["", "inside"])
+def test_a_cache_folder_that_is_a_file(tmp_path, inside):
+    (tmp_path / "file").write_text("kept")
+    folder = tmp_path / "file" / inside
+    line = fails_with_one_line("-m", LENET, "-i", DIGITS, "-cdir", folder)
+    assert line.startswith(f"[ ERROR ] Cannot write to the cache folder {folder}: ")
+    assert (tmp_path / "file").read_text() == "kept"
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="there is no folder that even root cannot write to")
+@pytest.mark.parametrize("folder", ["/proc", "/proc/self/cache"])
+def test_a_cache_folder_that_cannot_be_written(folder):
+    line = fails_with_one_line("-m", LENET, "-i", DIGITS, "-cdir", folder)
+    assert line.startswith(f"[ ERROR ] Cannot write to the cache folder {folder}: ")
+
+
+def usage_error_of(option, value):
+    """The error's text behind the option's name."""
+    arguments = {"-m": LENET, "-i": DIGITS, option: value}
+    done = run(*[word for pair in arguments.items() for word in pair])
+    assert (done.returncode, done.stdout) == (2, "")
+    return re.search(rf"error: argument (?:{option}|{option}/\S+|\S+/{option}): (.*)\n\Z", done.stderr)[1]
+
+
+@pytest.mark.parametrize("option", ["-m", "-i", "--labels", "-l", "-pp", "-cdir"])
+def test_an_empty_path_is_a_usage_error(option):
+    assert usage_error_of(option, "") == "must be a path, not ''"
+
+
+@pytest.mark.parametrize("value", ["2147483648", "99999999999999999999", "-1", "1.5", "many", ""])
+@pytest.mark.parametrize("option, least", [("-nt", 1), ("-ni", 1), ("-b", 1), ("-nireq", 0)])
+def test_what_is_no_count_is_a_usage_error(option, least, value):
+    assert usage_error_of(option, value) == f"must be an integer from {least} to 2147483647, not '{value}'"
+
+
+@pytest.mark.parametrize(
+    "option, value, least",
+    [
+        ("--mean_values", "1.1e18", "0"),
+        ("--mean_values", "1,2,-2e18", "0"),
+        ("--mean_values", "inf", "0"),
+        ("--mean_values", "", "0"),
+        ("--scale_values", "9e-19", "1e-18"),
+        ("--scale_values", "1,1,1e-19", "1e-18"),
+        ("--scale_values", "[-1e-300]", "1e-18"),
+        ("--scale_values", "0", "1e-18"),
+        ("--scale_values", "1e19", "1e-18"),
+    ],
+)
+def test_values_that_f32_does_not_bear_are_usage_errors(option, value, least):
+    expected = f"must be one number or three separated by commas, {least} to 1e18 in size, not '{value}'"
+    assert usage_error_of(option, value) == expected
+
+
 @pytest.mark.parametrize("option", ["-nt", "-ni", "-b"])
 def test_zero_is_a_usage_error_that_names_the_option(option):
-    done = run("-m", LENET, "-i", DIGITS, option, "0")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert f"error: argument {option}/" in done.stderr
+    assert usage_error_of(option, "0") == "must be an integer from 1 to 2147483647, not '0'"
 
 
 @pytest.mark.parametrize("option", ["-m", "-i", "--labels", "-l", "-pp"])
@@ -250,13 +387,8 @@ def test_a_path_that_does_not_exist_is_an_error_before_any_work(option):
 
 def test_ties_go_to_the_lower_class_id(tmp_path):
     """Sixty classes, so that an unstable sort would show: every third one 0.025, the others 0.0125."""
-    scores = np.where(np.arange(60) % 3 == 1, 0.025, 0.0125).astype(np.float32)[None]
-
-    def same_for_every_image(image):
-        zero = ops.multiply(ops.reduce_mean(image, np.array([1, 2, 3]), keep_dims=False), np.float32(0))
-        return ops.add(ops.unsqueeze(zero, np.array(1)), scores)
-
-    [(_, rows)] = classify("-m", save_model(tmp_path / "ties.xml", same_for_every_image), "-i", PHOTOS[0], "-nt", "30")
+    model = save_model(tmp_path / "ties.xml", always(np.where(np.arange(60) % 3 == 1, 0.025, 0.0125)))
+    [(_, rows)] = classify("-m", model, "-i", PHOTOS[0], "-nt", "30")
     high, low = range(1, 60, 3), [class_id for class_id in range(60) if class_id % 3 != 1][:10]
     assert rows == [(class_id, 0.025, None) for class_id in high] + [(class_id, 0.0125, None) for class_id in low]
 

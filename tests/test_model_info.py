@@ -1,0 +1,269 @@
+"""What a model states about itself in its `model_info`, as OpenVINO's Model API and Geti write it."""
+
+import re
+
+import cv2
+import numpy as np
+import openvino as ov
+import pytest
+from conftest import (
+    NO_PROBABILITIES,
+    channel_means,
+    classify,
+    fails_with_one_line,
+    run,
+    scores,
+    tables,
+)
+from openvino import opset13 as ops
+from openvino.preprocess import PrePostProcessor, ResizeAlgorithm
+
+AS_IT_IS = (200, 100, 40)  # what the channel model says of the picture: B, G, R
+
+
+def save_with_info(path, model, **info):
+    """Saves `model`, a path or what is loaded from one, with `info` in its model_info; returns the path."""
+    if not isinstance(model, ov.Model):
+        model = ov.Core().read_model(model)
+    for name, value in info.items():
+        model.set_rt_info(value, ["model_info", name])
+    ov.save_model(model, path, compress_to_fp16=False)
+    return path
+
+
+@pytest.fixture
+def with_info(tmp_path, channel_model):
+    """Returns a function that saves the channel model with the model_info it is given."""
+    return lambda **info: save_with_info(tmp_path / "model.xml", channel_model, **info)
+
+
+def approximately(values):
+    return pytest.approx(dict(enumerate(values)), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "info, expected",
+    [
+        ({"reverse_input_channels": "YES"}, (40, 100, 200)),
+        ({"reverse_input_channels": "True"}, (40, 100, 200)),
+        ({"reverse_input_channels": "NO"}, AS_IT_IS),
+        ({"reverse_input_channels": "False"}, AS_IT_IS),
+        ({"mean_values": "10 20 30"}, (190, 80, 10)),
+        ({"mean_values": "50"}, (150, 50, -10)),
+        ({"mean_values": "0 0 -0.5"}, (200, 100, 40.5)),
+        ({"scale_values": "2.0 4.0 5.0"}, (100, 25, 8)),
+        # reverse: 40, 100, 200; minus mean: 30, 80, 170; over scale: 15, 20, 34
+        ({"reverse_input_channels": "YES", "mean_values": "10 20 30", "scale_values": "2 4 5"}, (15, 20, 34)),
+        ({"mean_values": "", "scale_values": "None", "reverse_input_channels": "", "resize_type": "None"}, AS_IT_IS),
+        ({"model_type": "Classification", "confidence_threshold": "0.5", "multilabel": "maybe"}, AS_IT_IS),
+        ({"embedded_processing": "NO", "mean_values": "10 20 30"}, (190, 80, 10)),
+    ],
+    ids=str,
+)
+def test_preprocessing_is_taken(with_info, picture, info, expected):
+    assert scores("-m", with_info(**info), "-i", picture) == [approximately(expected)]
+
+
+@pytest.fixture(scope="module")
+def noise(tmp_path_factory):
+    """A picture 60 wide and 40 high, of which no two parts are alike."""
+    path = tmp_path_factory.mktemp("noise") / "noise.png"
+    cv2.imwrite(str(path), np.random.default_rng(1).integers(0, 256, (40, 60, 3), np.uint8))
+    return path
+
+
+def means_of(pixels):
+    return approximately(cv2.resize(pixels, (8, 8)).mean(axis=(0, 1)))
+
+
+@pytest.mark.parametrize("resize_type, left, right", [("standard", 0, 60), ("crop", 10, 50)])
+def test_resize_type(with_info, noise, resize_type, left, right):
+    expected = means_of(cv2.imread(str(noise))[:, left:right])
+    assert scores("-m", with_info(resize_type=resize_type), "-i", noise) == [expected]
+
+
+@pytest.mark.parametrize(
+    "info, taken",
+    [
+        ({"mean_values": "10 20 30"}, ["mean_values [10.0, 20.0, 30.0]"]),
+        ({"scale_values": "0.5"}, ["scale_values [0.5]"]),
+        ({"reverse_input_channels": "YES", "resize_type": "crop"}, ["center_crop 1.0", "reverse_input_channels True"]),
+        ({"labels": "sky_blue grass fire"}, ["labels ['sky blue', 'grass', 'fire']"]),
+        ({"mean_values": "", "labels": "None", "model_type": "Classification"}, []),
+    ],
+    ids=str,
+)
+def test_verbose_says_what_was_taken(with_info, picture, info, taken):
+    done = run("-m", with_info(**info), "-i", picture, "-v")
+    assert done.returncode == 0, done.stderr
+    assert sorted(re.findall(r"^\[ INFO \] Taken from its model_info: (.*)$", done.stdout, flags=re.M)) == taken
+
+
+@pytest.mark.parametrize(
+    "options, expected",
+    [
+        (("--mean_values", "100"), (50, 0, -12)),
+        (("--scale_values", "10,5,1"), (19, 16, 10)),
+        (("--mean_values", "0", "--scale_values", "1"), AS_IT_IS),
+    ],
+    ids=str,
+)
+def test_the_command_line_wins(with_info, picture, options, expected):
+    """Over the mean 10, 20, 30 and the scale 2, 4, 5 of the model: 200, 100, 40 would become 95, 20, 2."""
+    model = with_info(mean_values="10 20 30", scale_values="2 4 5")
+    assert scores("-m", model, "-i", picture) == [approximately((95, 20, 2))]
+    assert scores("-m", model, "-i", picture, *options) == [approximately(expected)]
+    stdout = run("-m", model, "-i", picture, *options, "-v").stdout
+    for name in options[::2]:
+        assert f"Taken from its model_info: {name[2:]} " not in stdout
+
+
+def test_center_crop_on_the_command_line_wins(with_info, noise):
+    expected = means_of(cv2.imread(str(noise))[10:30, 20:40])
+    assert scores("-m", with_info(resize_type="crop"), "-i", noise, "--center_crop", "0.5") == [expected]
+
+
+def labels_of(model, picture, *options, stderr=""):
+    [(_, rows)] = classify("-m", model, "-i", picture, "--softmax", *options, stderr=stderr)
+    return {class_id: label for class_id, _, label in rows}
+
+
+def test_whose_labels_win(tmp_path, channel_model, with_info, picture):
+    """Those of --labels over those in model_info over those beside the model."""
+    model, given = with_info(labels="sky_blue grass red_hot_fire"), tmp_path / "given.txt"
+    (tmp_path / "model.labels").write_text("one\ntwo\nthree\n")
+    given.write_text("eins\nzwei\ndrei\n")
+    assert labels_of(model, picture) == {0: "sky blue", 1: "grass", 2: "red hot fire"}
+    assert labels_of(model, picture, "--labels", given) == {0: "eins", 1: "zwei", 2: "drei"}
+    assert labels_of(with_info(labels=""), picture) == {0: "one", 1: "two", 2: "three"}
+
+
+def test_another_number_of_labels_than_classes(with_info, picture):
+    warning = re.escape("[ WARNING ] model_info has 2 labels, the model 3 classes\n")
+    assert labels_of(with_info(labels="sky grass"), picture, stderr=warning) == {0: "sky", 1: "grass", 2: None}
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("reverse_input_channels", "maybe"),
+        ("mean_values", "1 2"),
+        ("mean_values", "red green blue"),
+        ("mean_values", "nan"),
+        ("scale_values", "1 0 1"),
+        ("scale_values", "1e-19"),
+        ("resize_type", "fit_to_window"),
+        ("resize_type", "fit_to_window_letterbox"),
+    ],
+)
+def test_what_is_not_supported_is_a_warning(with_info, picture, name, value):
+    warning = f"[ WARNING ] The {name} '{value}' of the model's model_info is not supported: it is ignored\n"
+    stderr = re.escape(warning) + NO_PROBABILITIES
+    assert scores("-m", with_info(**{name: value}), "-i", picture, stderr=stderr) == [approximately(AS_IT_IS)]
+
+
+@pytest.mark.parametrize("keys", [["model_info"], ["model_info", "other", "deep"], ["model_info", "labels", "deep"]])
+def test_a_model_info_of_another_form_does_not_stop_the_run(tmp_path, channel_model, picture, keys):
+    model = ov.Core().read_model(channel_model)
+    model.set_rt_info("text", keys)
+    ov.save_model(model, tmp_path / "form.xml")
+    done = run("-m", tmp_path / "form.xml", "-i", picture)
+    assert done.returncode == 0, done.stderr
+    assert [{row[0]: row[1] for row in rows} for _, rows in tables(done.stdout)] == [approximately(AS_IT_IS)]
+
+
+def embedded(channel_model, resized):
+    """The channel model with all preprocessing in its graph; if `resized`, of pictures of any size."""
+    ppp = PrePostProcessor(ov.Core().read_model(channel_model))
+    tensor = ppp.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
+    ppp.input().model().set_layout(ov.Layout("NCHW"))
+    steps = ppp.input().preprocess()
+    if resized:
+        tensor.set_spatial_dynamic_shape()
+        steps.resize(ResizeAlgorithm.RESIZE_LINEAR)
+    steps.reverse_channels().convert_element_type(ov.Type.f32).mean([10, 20, 30]).scale([2, 4, 5])
+    model = ppp.build()
+    assert model.input().partial_shape == ov.PartialShape([1, -1, -1, 3] if resized else [1, 8, 8, 3])
+    return model
+
+
+EMBEDDED = {
+    "labels": "red green blue",
+    "mean_values": "10 20 30",
+    "orig_height": "8",
+    "orig_width": "8",
+    "reverse_input_channels": "YES",
+    "scale_values": "2 4 5",
+}
+
+
+@pytest.mark.parametrize(
+    "resized, resize_type, cropped",
+    [(True, "standard", False), (True, "crop", True), (True, "", False), (False, "fit_to_window_letterbox", False)],
+)
+@pytest.mark.parametrize("yes", ["YES", "True"])
+def test_nothing_is_added_to_embedded_processing(tmp_path, channel_model, noise, yes, resized, resize_type, cropped):
+    """The values in model_info are those in the graph; `resize_type` counts only if the graph resizes."""
+    model = save_with_info(
+        tmp_path / "embedded.xml", embedded(channel_model, resized),
+        **EMBEDDED, embedded_processing=yes, resize_type=resize_type,
+    )  # fmt: skip
+    pixels = cv2.imread(str(noise))[:, 10:50] if cropped else cv2.imread(str(noise))
+    rgb = cv2.resize(pixels, (8, 8)).mean(axis=(0, 1))[::-1]
+    [(_, rows)] = classify("-m", model, "-i", noise, "--infer_precision", "f32", stderr=NO_PROBABILITIES)
+    assert {row[0]: row[1] for row in rows} == approximately((rgb - [10, 20, 30]) / [2, 4, 5])
+    assert {row[0]: row[2] for row in rows} == {0: "red", 1: "green", 2: "blue"}
+
+
+def test_several_pictures_for_embedded_processing(tmp_path, channel_model, picture):
+    """The graph's mean and scale make 40, 100, 200 into 15, 20, 34."""
+    model = save_with_info(
+        tmp_path / "embedded.xml", embedded(channel_model, True), **EMBEDDED, embedded_processing="YES"
+    )
+    assert scores("-m", model, "-i", picture, picture, picture) == [approximately((15, 20, 34))] * 3
+
+
+@pytest.mark.parametrize(
+    "info",
+    [{"embedded_processing": "YES", "orig_height": "8"}, {**EMBEDDED, "embedded_processing": "NO"}, EMBEDDED],
+    ids=["no-width", "NO", "not-stated"],
+)
+def test_without_a_stated_size_a_dynamic_one_is_an_error(tmp_path, channel_model, picture, info):
+    model = save_with_info(tmp_path / "embedded.xml", embedded(channel_model, True), **info)
+    fails_with_one_line("-m", model, "-i", picture, naming=[model, "[1,?,?,3]", "model.reshape([1,H,W,3])"])
+
+
+@pytest.mark.parametrize("height", ["eight", "8.5", "99999999999999999999"])
+def test_a_malformed_size_is_named(tmp_path, channel_model, picture, height):
+    info = {**EMBEDDED, "embedded_processing": "YES", "orig_height": height}
+    model = save_with_info(tmp_path / "embedded.xml", embedded(channel_model, True), **info)
+    done = run("-m", model, "-i", picture)
+    assert (done.returncode, tables(done.stdout)) == (1, [])
+    assert f"orig_height '{height}'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "shapes, named",
+    [
+        ([(1, 3, 8, 8)] * 2, "not 2 inputs and 1 outputs"),
+        ([(3,)], "shape [3]"),
+        ([(1, 3)], "shape [1,3]"),
+    ],
+    ids=["two-inputs", "rank-1", "rank-2"],
+)
+def test_embedded_processing_of_what_is_no_image(tmp_path, picture, shapes, named):
+    """The error is that of a model without a model_info."""
+    inputs = [ops.parameter(list(shape), np.float32, name=f"input{index}") for index, shape in enumerate(shapes)]
+    output = ops.reshape(inputs[0], np.array([1, -1]), special_zero=False)
+    if len(inputs) == 2:
+        output = channel_means(ops.add(*inputs))
+    model = ov.Model([output], inputs, "odd")
+    plain = save_with_info(tmp_path / "odd.xml", model)
+    expected = fails_with_one_line("-m", plain, "-i", picture, naming=[named])
+    stated = save_with_info(tmp_path / "odd.xml", model, embedded_processing="YES", orig_height="8", orig_width="8")
+    assert fails_with_one_line("-m", stated, "-i", picture) == expected
+
+
+def test_a_model_without_model_info(channel_model, picture):
+    done = run("-m", channel_model, "-i", picture, "-v")
+    assert done.returncode == 0 and "model_info" not in done.stdout + done.stderr
