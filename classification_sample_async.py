@@ -70,20 +70,19 @@ def build_preprocessing(
     `softmax` turns logits of any shape into probabilities [N,classes]. Outputs of 8 bits become TFLite's probabilities,
     q/256 for u8 and (q + 128)/256 for i8. A layout that is not stated is NCHW if shape[1] is 1 or 3, else NHWC.
 
-    Changes `model`: use only what is returned. Raises ValueError for an input that takes no images and for an output
-    that takes no softmax, RuntimeError if `mean` or `scale` has the wrong number of values.
+    Use only the model that is returned. Raises ValueError where input or output does not fit, RuntimeError where `mean`
+    or `scale` has the wrong number of values.
     https://docs.openvino.ai/2026/openvino-workflow/running-inference/optimize-inference/optimize-preprocessing.html
     """
     shape, input_type = model.input().partial_shape, model.input().element_type
     output_type, output_shape = model.output().element_type, model.output().partial_shape
     if shape.rank != 4 or 0 in shape:
         raise ValueError(f"an input of shape {shape} takes no images: [N,C,H,W] or [N,H,W,C] does")
-    if not (input_type.is_real() or input_type.get_type_name()[1:] in ("8", "16", "32", "64")):
-        raise ValueError(f"an input of type {input_type.get_type_name()} takes no images")
+    type_in, type_out = input_type.get_type_name(), output_type.get_type_name()
+    if not (input_type.is_real() or type_in[1:] in ("8", "16", "32", "64")) or type_out == "u1":
+        raise ValueError(f"types {type_in} in and {type_out} out are not supported")
     if softmax and (not output_type.is_real() or all(size == 1 for size in list(output_shape)[1:])):
-        raise ValueError(
-            f"softmax needs several classes in floating point, not {output_type.get_type_name()} {output_shape}"
-        )
+        raise ValueError(f"softmax needs several classes in floating point, not {type_out} {output_shape}")
     layout = ov.layout_helpers.get_layout(model.input())
     if not set("NCHW") <= set(str(layout)):
         layout = ov.Layout("NCHW" if shape[1] in (1, 3) else "NHWC")
@@ -101,8 +100,8 @@ def build_preprocessing(
     if scale is not None:
         steps.convert_element_type(ov.Type.f32).scale(np.ravel(scale).tolist())
     if not input_type.is_real() and not (mean is None and scale is None):
-        limits = np.iinfo(input_type.to_dtype())
-        steps.custom(lambda pixels: ops.clamp(ops.round(pixels), limits.min, limits.max).output(0))
+        limits = np.iinfo(input_type.to_dtype())  # in f32 the greatest 32-bit integers would be rounded up
+        steps.custom(lambda pixels: ops.round(ops.clamp(pixels, limits.min, limits.max * (1 - 2**-24))).output(0))
     results = ppp.output().postprocess().convert_element_type(ov.Type.f32)
     if output_type in (ov.Type.u8, ov.Type.i8):
         zero_point = np.float32(0 if output_type == ov.Type.u8 else -128)
@@ -128,7 +127,7 @@ def apply_batch_size(model: ov.Model, batch_size: int) -> int:
         return []
 
     own_batch = ov.get_batch(model)
-    unusual = 997  # so that [N,classes] is told from [classes,N] where both sizes are the same
+    unusual = 991 if 997 in model.output().partial_shape else 997  # tells [N,classes] from a square [classes,N]
     sizes = output_sizes(unusual)
     if sizes[:1] != [unusual]:
         batch_size = own_batch.get_length() if own_batch.is_static else 1
@@ -180,8 +179,8 @@ def read_ahead(
     """Starts to read `items` at once; returns an iterator over lists of shape[0] items and a u8 tensor of `shape` each.
 
     `read(item, row)` is called on a pool of threads, to write an item into its row of the tensor; what it raises is
-    raised here. The last list may be shorter: rows without an item are zero.
-    As many batches are read ahead as give each core an item while one more is waited for, however many items there are.
+    raised here. The last list may be shorter: rows without an item are zero. Each core has an item to read while one
+    batch more is waited for: that bounds the memory, however many items there are.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     pool = ThreadPoolExecutor(cores)
@@ -525,17 +524,18 @@ def read_labels(path: str) -> list[str]:
 def options_in_model_info(model: ov.Model) -> Iterator[tuple[str, Any]]:
     """Yields the options that `model` states in its `model_info`, as OpenVINO's Model API, Geti and others write it.
 
-    With `embedded_processing` the graph does all that itself; if it resizes too, from any size, its input is set to the
-    size that it resizes to. https://github.com/open-edge-platform/model_api
+    With `embedded_processing` the graph does all that itself; where it resizes too, from any size, its input is set to
+    the size that it resizes to. https://github.com/open-edge-platform/model_api
     """
     info = dict(model.rt_info.items()).get("model_info")
     values = info.items() if isinstance(info, dict) else ()
     stated = {name: text for name, value in values if (text := str(getattr(value, "value", ""))) not in ("", "None")}
     if stated.get("embedded_processing") in ("YES", "True"):
-        shape = model.input().partial_shape
-        resizes = shape[1].is_dynamic and shape[2].is_dynamic and {"orig_height", "orig_width"} <= stated.keys()
+        shape = model.inputs[0].partial_shape
+        sizes = [stated.get(name, "") for name in ("orig_height", "orig_width")]
+        resizes = shape.rank == 4 and shape[1].is_dynamic and all(re.fullmatch(r"[1-9]\d{0,4}", size) for size in sizes)
         if resizes:
-            model.reshape([shape[0], int(stated["orig_height"]), int(stated["orig_width"]), shape[3]])
+            model.reshape([shape[0], *map(int, sizes), shape[3]])
         stated = {name: stated[name] for name in stated if name == "labels" or (resizes and name == "resize_type")}
     converters: dict[str, Callable[[str], Any]] = {
         "labels": lambda text: [label.replace("_", " ") for label in text.split()],
@@ -563,7 +563,9 @@ def check_model(model: ov.Model, path: str) -> None:
     if 0 in sizes or not (len(sizes) == 2 or (len(sizes) == 4 and [1, 1] in (sizes[1:3], sizes[2:]))):
         raise ValueError(f"its output shape {output_shape} is none of a classifier's: [N,C], [N,C,1,1] or [N,1,1,C]")
     if shape.rank == 4 and any(size.is_dynamic for size in list(shape)[1:]):
-        name, letters = model.input().node.friendly_name, "NCHW" if shape[1] in (1, 3) else "NHWC"
+        name, layout = model.input().node.friendly_name, str(ov.layout_helpers.get_layout(model.input()))
+        guess = "[N,C,H,W]" if shape[1] in (1, 3) else "[N,H,W,C]"
+        letters = (layout if set("NCHW") <= set(layout) else guess)[1:-1].split(",")
         fixed = ",".join(letter if size.is_dynamic else str(size) for letter, size in zip(letters, shape))
         command = f"model.reshape([{fixed}])" if path.endswith(".xml") else f'ovc {path} --input "{name}[{fixed}]"'
         raise ValueError(f"its input {name} has the shape {shape}: fix its height and width, by `{command}`")
@@ -589,13 +591,12 @@ def probability_warning(outputs: np.ndarray, output_type: ov.Type) -> str:
 
 def prepare_streams() -> None:
     """Makes names of files and labels print as the bytes they are, in any locale; what a pipe cannot take, waits."""
-    if os.name == "posix":
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader that has seen enough (`| head`) ends the program
     stream: Any
     for stream in filter(None, (sys.stdout, sys.stderr)):
         stream.reconfigure(encoding=sys.getfilesystemencoding(), errors=sys.getfilesystemencodeerrors())
         if os.name == "posix":
             os.set_blocking(stream.fileno(), True)
+            signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader that has seen enough (`| head`) ends the program
 
 
 def main(argv: Sequence[str]) -> int:
@@ -656,7 +657,6 @@ def classify_images(args: argparse.Namespace) -> int:
         wanted_batch_size = args.batch_size or math.ceil(len(images) / math.ceil(len(images) / DEFAULT_BATCH_LIMIT))
         batch_size = apply_batch_size(model, wanted_batch_size)
         classes = math.prod(model.output().shape) // batch_size
-        read = image_reader(model.input().shape, args.center_crop, errors)
     if batch_size != wanted_batch_size:
         log_warning(f"The model does not take the batch size {wanted_batch_size}, it runs with batch size {batch_size}")
     log_detail(f"Set batch size {batch_size}", *model_lines(model))
@@ -666,8 +666,9 @@ def classify_images(args: argparse.Namespace) -> int:
         log_warning(f"{labels_path or 'model_info'} has {len(labels)} labels, the model {classes} classes")
 
     # Step 5. Start to read the images, so that they are there when the model is
-    with on_error(f"Cannot make batches of {batch_size} images"):
-        batches = read_ahead(images, model.input().shape, read)
+    with on_error(f"Cannot read images in batches of {batch_size}"):
+        shape = model.input().shape
+        batches = read_ahead(images, shape, image_reader(shape, args.center_crop, errors))
 
     # Step 6. Compile the model for the device, with the hint for one run at a time or for several
     log("Loading the model to the plugin")
@@ -694,8 +695,7 @@ def classify_images(args: argparse.Namespace) -> int:
     log("Starting inference in asynchronous mode")
     runs = (((batch, iteration), tensor) for batch, tensor in batches for iteration in range(iterations))
     show_progress = len(images) > DEFAULT_BATCH_LIMIT and sys.stderr and sys.stderr.isatty() and not sys.stdout.isatty()
-    warning, done = "", 0
-    start = time.perf_counter()
+    warning, done, start = "", 0, time.perf_counter()
     with on_error("Inference failed"):
         for run_number, ((batch, iteration), output) in enumerate(infer_in_order(queue, runs), start=1):
             log_detail(f"Completed {run_number} async request execution")

@@ -140,4 +140,4 @@ def test_without_center_crop_the_whole_image_is_stretched(channel_model, noise):
 def test_center_crop_takes_a_part_of_the_image(channel_model, noise, ratio):
     done = run("-m", channel_model, "-i", noise[60, 40], f"--center_crop={ratio}")
     assert (done.returncode, done.stdout) == (2, "")
-    assert f"error: argument --center_crop: must be above 0 and at most 1, not '{ratio}'\n" in done.stderr
+    assert f"error: argument --center_crop: must be above 0, at most 1, not '{ratio}'\n" in done.stderr

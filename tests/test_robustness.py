@@ -329,15 +329,16 @@ def test_more_idx_files_than_may_be_open(tmp_path):
 
 
 def test_hardly_any_files_may_be_open():
-    """The standard streams and five more are enough, the streams and three more are not; or one line says so."""
+    """Besides the standard streams five or three: each image has a table or a warning, or one line says why not."""
     counts = (8, 6)
     for done in at_once(
         lambda count: run("-m", LENET, "-i", DIGITS, prefix=with_open_files(count), timeout=20), counts
     ):
-        assert done.returncode in (0, 1)
-        assert len(tables(done.stdout)) == (10 if done.returncode == 0 else 0)
-        line = r"\[ ERROR \] Cannot [^\n]+: Too many open files[^\n]*\n" if done.returncode else ""
-        assert re.fullmatch(line, done.stderr), done.stderr
+        missing = 10 - len(tables(done.stdout))
+        assert done.returncode == (missing > 0)
+        warning = rf"\[ WARNING \] {re.escape(str(DIGITS))}(\[\d\])?: Too many open files\n"
+        error = r"\[ ERROR \] Cannot [^\n]+: Too many open files[^\n]*\n"
+        assert re.fullmatch(rf"{error}|({warning}){{{missing}}}|{warning}", done.stderr) or not missing, done.stderr
 
 
 def test_with_verbose_an_error_shows_its_traceback(tmp_path):
@@ -483,7 +484,7 @@ def test_label_files_that_are_none(tmp_path, channel_model):
 
 def test_a_batch_that_does_not_fit_into_memory():
     line = fails_with_one_line("-m", LENET, "-i", DIGITS, "-b", "2000000000")
-    assert line.startswith("[ ERROR ] Cannot make batches of 2000000000 images: ")
+    assert line.startswith("[ ERROR ] Cannot read images in batches of 2000000000: ")
 
 
 @pytest.mark.parametrize("option", ["-b", "-nireq", "-ni", "-nt"])
