@@ -36,7 +36,8 @@ from itertools import islice
 from typing import Any
 
 if __name__ == "__main__":
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # what it prints by itself names no file
+    # What OpenCV prints by itself names no file; the threads that OpenBLAS starts with numpy have nothing to do.
+    os.environ.update({"OPENCV_LOG_LEVEL": "SILENT", "OPENBLAS_NUM_THREADS": "1", **os.environ})
     # Ctrl-C ends the program at once, even in the imports below and inside OpenVINO, unless the parent ignores it.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -51,8 +52,6 @@ import openvino as ov
 from openvino import opset13 as ops
 from openvino.preprocess import PrePostProcessor
 from openvino.properties import cache_dir, enable_profiling, hint
-
-# The pieces
 
 
 def build_preprocessing(
@@ -72,7 +71,7 @@ def build_preprocessing(
 
     Use only the model that is returned. Raises ValueError where input or output does not fit, RuntimeError where `mean`
     or `scale` has the wrong number of values.
-    https://docs.openvino.ai/2026/openvino-workflow/running-inference/optimize-inference/optimize-preprocessing.html
+    https://docs.openvino.ai/2025/api/ie_python_api/_autosummary/openvino.preprocess.PrePostProcessor.html
     """
     shape, input_type = model.input().partial_shape, model.input().element_type
     output_type, output_shape = model.output().element_type, model.output().partial_shape
@@ -117,7 +116,7 @@ def apply_batch_size(model: ov.Model, batch_size: int) -> int:
     That is the model's own where its graph takes no other: some have it written into a Reshape, so that `ov.set_batch`
     raises or the output's first dimension stays as it was. Raises RuntimeError without a layout, ValueError where the
     output's first dimension is not the batch.
-    https://docs.openvino.ai/2026/openvino-workflow/running-inference/changing-input-shape.html
+    https://docs.openvino.ai/2025/openvino-workflow/running-inference/changing-input-shape.html
     """
 
     def output_sizes(size: int) -> list[ov.Dimension]:
@@ -219,7 +218,7 @@ def infer_in_order(
     `queue` is of a model with one input and one output. A result is yielded once the next input is there and all
     results before it are; behind a slow request at most eight for each request of the queue wait.
     Raises what inference or `inputs` raises. However it ends, no request is left running.
-    https://docs.openvino.ai/2026/api/ie_python_api/_autosummary/openvino.AsyncInferQueue.html
+    https://docs.openvino.ai/2025/api/ie_python_api/_autosummary/openvino.AsyncInferQueue.html
     """
     started: deque[tuple[Any, Future]] = deque()
 
