@@ -4,12 +4,12 @@
     python classification_sample_async.py -m data/efficientnet-lite0.xml -i data/images
 
 Two parts: the pieces, to copy, each of which works alone below the imports, and the sample that uses them, down to
-`classify_images`, the recipe in numbered steps. A program needs the pieces in this order:
+`classify_images`, the recipe in numbered steps. A program uses the pieces in this order:
 
     build_preprocessing   makes a model take images as OpenCV decodes them
     apply_batch_size      sets how many images one inference takes
     decode                reads an image file
-    center_crop           takes the middle of an image, as most models were trained
+    center_crop           crops an image to its center, as most models expect
     read_ahead            fills tensors with images, on all cores, ahead of the inference
     infer_in_order        runs an AsyncInferQueue and yields its results in the order of the inputs
     top_class_ids         ranks the classes
@@ -17,6 +17,7 @@ Two parts: the pieces, to copy, each of which works alone below the imports, and
 
 import argparse
 import atexit
+import ctypes
 import math
 import os
 import re
@@ -36,14 +37,14 @@ from itertools import islice
 from typing import Any
 
 if __name__ == "__main__":
-    # What OpenCV prints by itself names no file; the threads that OpenBLAS starts with numpy have nothing to do.
+    # OpenCV's own messages name no file, and the threads that OpenBLAS starts for numpy would be idle.
     os.environ.update({"OPENCV_LOG_LEVEL": "SILENT", "OPENBLAS_NUM_THREADS": "1", **os.environ})
-    # Ctrl-C ends the program at once, even in the imports below and inside OpenVINO, unless the parent ignores it.
+    # Ctrl-C ends the program at once, even in the imports below and inside OpenVINO, unless the parent ignored SIGINT.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 # OpenVINO reports its import to Google Analytics if this package is there: a forked process, a quarter of the import's
-# time, and seconds where no name server answers. A sample has no need of it.
+# time, and seconds where no name server answers. A sample does not need it.
 sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
 
 import cv2
@@ -64,19 +65,19 @@ def build_preprocessing(
     """Makes `model`, with one image input of any layout, take u8 [N,H,W,C], as OpenCV decodes images, and return f32.
 
     The device then runs the conversion, in this order: `reverse_channels` turns BGR into RGB, `mean` is subtracted, the
-    rest is divided by `scale`. Both are in units of 0..255, one number for each channel of the model or one for all;
-    for an integer input the result is rounded and clamped, and i8 without either gets TFLite's mean, 128.
-    `softmax` turns logits of any shape into probabilities [N,classes]. Outputs of 8 bits become TFLite's probabilities,
+    result is divided by `scale`. Both are in units of 0..255, one number for each channel of the model or one for all;
+    for an integer input the result is rounded and clamped, and i8 with neither gets TFLite's mean, 128.
+    `softmax` turns logits of any shape into probabilities [N,classes]. 8-bit outputs become TFLite's probabilities,
     q/256 for u8 and (q + 128)/256 for i8. A layout that is not stated is NCHW if shape[1] is 1 or 3, else NHWC.
 
-    Use only the model that is returned. Raises ValueError where input or output does not fit, RuntimeError where `mean`
-    or `scale` has the wrong number of values.
+    Use only the returned model. Raises ValueError if input or output is unsuitable, RuntimeError if `mean` or `scale`
+    has the wrong number of values.
     https://docs.openvino.ai/2025/api/ie_python_api/_autosummary/openvino.preprocess.PrePostProcessor.html
     """
     shape, input_type = model.input().partial_shape, model.input().element_type
     output_type, output_shape = model.output().element_type, model.output().partial_shape
     if shape.rank != 4 or 0 in shape:
-        raise ValueError(f"an input of shape {shape} takes no images: [N,C,H,W] or [N,H,W,C] does")
+        raise ValueError(f"an input of shape {shape} is not for images: [N,C,H,W] or [N,H,W,C] is")
     type_in, type_out = input_type.get_type_name(), output_type.get_type_name()
     if not (input_type.is_real() or type_in[1:] in ("8", "16", "32", "64")) or type_out == "u1":
         raise ValueError(f"types {type_in} in and {type_out} out are not supported")
@@ -101,21 +102,21 @@ def build_preprocessing(
     if not input_type.is_real() and not (mean is None and scale is None):
         limits = np.iinfo(input_type.to_dtype())  # in f32 the greatest 32-bit integers would be rounded up
         steps.custom(lambda pixels: ops.round(ops.clamp(pixels, limits.min, limits.max * (1 - 2**-24))).output(0))
-    results = ppp.output().postprocess().convert_element_type(ov.Type.f32)
+    output_steps = ppp.output().postprocess().convert_element_type(ov.Type.f32)
     if output_type in (ov.Type.u8, ov.Type.i8):
         zero_point = np.float32(0 if output_type == ov.Type.u8 else -128)
-        results.custom(lambda output: ops.divide(ops.subtract(output, zero_point), np.float32(256)).output(0))
+        output_steps.custom(lambda output: ops.divide(ops.subtract(output, zero_point), np.float32(256)).output(0))
     if softmax:
-        results.custom(lambda output: ops.softmax(ops.reshape(output, [0, -1], special_zero=True), 1).output(0))
+        output_steps.custom(lambda output: ops.softmax(ops.reshape(output, [0, -1], special_zero=True), 1).output(0))
     return ppp.build()
 
 
 def apply_batch_size(model: ov.Model, batch_size: int) -> int:
-    """Sets the batch of `model`, whose input has a layout with N, and returns the batch size that it has then.
+    """Sets the batch of `model`, whose input has a layout with N, and returns the batch size that it then has.
 
-    That is the model's own where its graph takes no other: some have it written into a Reshape, so that `ov.set_batch`
-    raises or the output's first dimension stays as it was. Raises RuntimeError without a layout, ValueError where the
-    output's first dimension is not the batch.
+    It stays the model's own if the graph allows no other: some fix it in a Reshape, so that `ov.set_batch` raises or
+    the output's first dimension does not follow. Raises RuntimeError without a layout, ValueError if the output's
+    first dimension is not the batch.
     https://docs.openvino.ai/2025/openvino-workflow/running-inference/changing-input-shape.html
     """
 
@@ -126,12 +127,12 @@ def apply_batch_size(model: ov.Model, batch_size: int) -> int:
         return []
 
     own_batch = ov.get_batch(model)
-    unusual = 991 if 997 in model.output().partial_shape else 997  # tells [N,classes] from a square [classes,N]
-    sizes = output_sizes(unusual)
-    if sizes[:1] != [unusual]:
+    probe = 991 if 997 in model.output().partial_shape else 997  # an odd batch size shows where N is in the output
+    sizes = output_sizes(probe)
+    if sizes[:1] != [probe]:
         batch_size = own_batch.get_length() if own_batch.is_static else 1
     layout = str(ov.layout_helpers.get_layout(model.output()))
-    if unusual in sizes[1:] or output_sizes(batch_size)[:1] != [batch_size] or "N" in layout[2:]:
+    if probe in sizes[1:] or output_sizes(batch_size)[:1] != [batch_size] or "N" in layout[2:]:
         raise ValueError(f"the first dimension of its output {model.output().partial_shape} is not the batch")
     return batch_size
 
@@ -139,33 +140,33 @@ def apply_batch_size(model: ov.Model, batch_size: int) -> int:
 def decode(path: str, flags: int = cv2.IMREAD_COLOR, buffer: np.ndarray | None = None) -> np.ndarray:
     """Reads an image file as `cv2.imread(path, flags)` does: u8 [H,W,3] in BGR order, or [H,W] for IMREAD_GRAYSCALE.
 
-    `buffer`, what an earlier call returned, is overwritten and returned where the image has its size: getting the
-    pages of a photo from the operating system costs almost as much as decoding it.
-    Raises OSError where the file cannot be opened, ValueError where it is not a regular one or cannot be decoded.
+    `buffer`, from an earlier call, is overwritten and returned if the image has its size: allocating the memory for a
+    photo takes almost as long as decoding it.
+    Raises OSError if the file cannot be opened, ValueError if it is not a regular file or cannot be decoded.
     """
     if os.path.exists(path) and not os.path.isfile(path):
         raise ValueError("is not a regular file")
     file_name: Any = os.fsencode(path)  # OpenCV 5.0.0 crashes on a str that is not UTF-8
     pixels = None
     if buffer is not None:
-        buffer.fill(0)  # a file that ends early leaves the rest as it is: not the image before
+        buffer.fill(0)  # a truncated file leaves the rest as it is: no remains of the last image
         with suppress(cv2.error):  # another size
             pixels = cv2.imread(file_name, buffer, flags)
         if pixels is not None and not cv2.hasNonZero(pixels.reshape(-1)):
-            pixels = None  # some failures return the buffer as it is, others None
+            pixels = None  # on failure OpenCV returns None or the buffer untouched
     try:
         if pixels is None:
             pixels = cv2.imread(file_name, flags)
     except cv2.error as error:
         raise ValueError(f"cannot be decoded as an image: {error.err}") from error
     if pixels is None:
-        with open(path, "rb"):  # raises if that is the reason
+        with open(path, "rb"):  # raises if that is why
             raise ValueError("cannot be decoded as an image")
     return pixels
 
 
 def center_crop(pixels: np.ndarray, width: int, height: int, ratio: float) -> np.ndarray:
-    """Returns a view of the center of `pixels` [H,W,...]: `ratio` of the largest part with the form width:height."""
+    """Returns a view of the center of `pixels` [H,W,...]: `ratio` of its largest part of width:height."""
     scale = ratio * min(pixels.shape[0] / height, pixels.shape[1] / width)
     crop_height, crop_width = max(1, round(height * scale)), max(1, round(width * scale))
     top, left = (pixels.shape[0] - crop_height) // 2, (pixels.shape[1] - crop_width) // 2
@@ -175,11 +176,11 @@ def center_crop(pixels: np.ndarray, width: int, height: int, ratio: float) -> np
 def read_ahead(
     items: Iterable[Any], shape: Sequence[int], read: Callable[[Any, np.ndarray], None]
 ) -> Iterator[tuple[list[Any], ov.Tensor]]:
-    """Starts to read `items` at once; returns an iterator over lists of shape[0] items and a u8 tensor of `shape` each.
+    """Starts to read `items` at once; returns an iterator over pairs: shape[0] items and a u8 tensor of `shape`.
 
     `read(item, row)` is called on a pool of threads, to write an item into its row of the tensor; what it raises is
-    raised here. The last list may be shorter: rows without an item are zero. Each core has an item to read while one
-    batch more is waited for: that bounds the memory, however many items there are.
+    raised here. The last list may be shorter: rows without an item are zero. One batch is read ahead, plus as many as
+    give each core an item: that bounds the memory, however many items there are.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     pool = ThreadPoolExecutor(cores)
@@ -193,9 +194,9 @@ def read_ahead(
     batches = iter(lambda: list(islice(items, shape[0])), [])  # itertools.batched, before Python 3.12
     reading = deque(map(start_reading, islice(batches, 1 + math.ceil(cores / shape[0]))))
 
-    def finished() -> Iterator[tuple[list[Any], ov.Tensor]]:
+    def generate() -> Iterator[tuple[list[Any], ov.Tensor]]:
         try:
-            yield [], ov.Tensor(ov.Type.u8, [0])  # for `next` below: only a generator that has begun can be closed
+            yield [], ov.Tensor(ov.Type.u8, [0])  # for `next` below: `finally` needs a generator that has begun
             while reading:
                 batch, tensor, jobs = reading.popleft()
                 reading.extend(map(start_reading, islice(batches, 1)))
@@ -205,7 +206,7 @@ def read_ahead(
         finally:
             pool.shutdown(cancel_futures=True)
 
-    results = finished()
+    results = generate()
     next(results)
     return results
 
@@ -216,24 +217,24 @@ def infer_in_order(
     """Infers the tensors of `inputs`, pairs of a key and a tensor; yields each key with a copy of the output, in order.
 
     `queue` is of a model with one input and one output. A result is yielded once the next input is there and all
-    results before it are; behind a slow request at most eight for each request of the queue wait.
+    results before it are; at most eight per request of the queue wait behind a slow one.
     Raises what inference or `inputs` raises. However it ends, no request is left running.
     https://docs.openvino.ai/2025/api/ie_python_api/_autosummary/openvino.AsyncInferQueue.html
     """
     started: deque[tuple[Any, Future]] = deque()
 
-    def keep_output(request: ov.InferRequest, output: Future) -> None:
-        # An exception that leaves a callback ends the process at the queue's second call after it.
+    def keep_output(request: ov.InferRequest, future: Future) -> None:
+        # An exception that escapes a callback ends the process at the second use of the queue after it.
         try:
-            output.set_result(request.get_output_tensor().data.copy())  # the request's next run overwrites its tensor
+            future.set_result(request.get_output_tensor().data.copy())  # the request's next run overwrites its tensor
         except Exception as error:
-            output.set_exception(error.with_traceback(None))  # which would hold on to this function
+            future.set_exception(error.with_traceback(None))  # it would keep this function alive
 
     def finish() -> None:
         for request in queue:
-            with suppress(Exception):  # a failed request raises once more
+            with suppress(Exception):  # a failed request raises again
                 request.wait()
-        queue.set_callback(lambda request, output: None)
+        queue.set_callback(lambda request, future: None)
         callback_released.wait(timeout=1)
 
     # Threads of OpenVINO let go of the callback a moment after a request is done, and need the interpreter for it. If
@@ -251,18 +252,18 @@ def infer_in_order(
             if len(started) > 8 * len(queue):
                 queue.wait_all()
             while started and started[0][1].done():
-                key, output = started.popleft()
-                yield key, output.result()
+                key, future = started.popleft()
+                yield key, future.result()
         queue.wait_all()
-        for key, output in started:
-            yield key, output.result()
+        for key, future in started:
+            yield key, future.result()
     finally:
         finish()
         atexit.unregister(finish)
 
 
 def top_class_ids(probabilities: np.ndarray, number_top: int) -> np.ndarray:
-    """The class ids of `probabilities` [classes], the most probable first; of equal ones the lower id, NaN last."""
+    """The class ids of `probabilities` [classes], the most probable first; ties by lower id, NaN last."""
     return np.argsort(-probabilities, kind="stable")[:number_top]
 
 
@@ -271,7 +272,7 @@ def top_class_ids(probabilities: np.ndarray, number_top: int) -> np.ndarray:
 IDX_SUFFIX = "ubyte"  # of the files of MNIST: https://yann.lecun.org/exdb/mnist/index.html
 IDX_TYPES = {0x08: "u8", 0x09: "i8", 0x0B: "i16", 0x0C: "i32", 0x0D: "f32", 0x0E: "f64"}
 DEFAULT_BATCH_LIMIT = 8
-Image = tuple[str, Callable[..., np.ndarray]]  # its name, and decode(flags, buffer): the piece, or the same for IDX
+Image = tuple[str, Callable[..., np.ndarray]]  # a name, and decode(flags, buffer): the piece, or its like for IDX
 
 
 class SampleError(Exception):
@@ -290,7 +291,7 @@ def on_error(message: str, advice: Callable[[], str] = str) -> Iterator[None]:
 
 
 def reason(error: BaseException) -> str:
-    """Returns one line: OpenVINO's messages name places in its sources first, and the cause in the last line."""
+    """Returns one line, the last: OpenVINO names places in its sources first and the cause at the end."""
     text = (isinstance(error, OSError) and error.strerror) or str(error)
     return text.strip().rpartition("\n")[2].strip() or type(error).__name__
 
@@ -301,7 +302,7 @@ class Parser(argparse.ArgumentParser):
         return "\n".join([super().format_help(), *version_lines(), "", devices, ""])
 
 
-def option_type(convert: Callable[[str], Any], is_valid: Callable[[Any], bool], form: str) -> Callable[[str], Any]:
+def option_type(convert: Callable[[str], Any], is_valid: Callable[[Any], bool], expected: str) -> Callable[[str], Any]:
     """Returns an argparse type whose errors say what the option's value must be."""
 
     def parse(text: str) -> Any:
@@ -309,7 +310,7 @@ def option_type(convert: Callable[[str], Any], is_valid: Callable[[Any], bool], 
             value = convert(text)
             if is_valid(value):
                 return value
-        raise argparse.ArgumentTypeError(f"must be {form}, not '{text}'")
+        raise argparse.ArgumentTypeError(f"must be {expected}, not '{text}'")
 
     return parse
 
@@ -325,37 +326,37 @@ def channel_values(smallest: float) -> Callable[[str], list[float]]:
 def parse_args(argv: Sequence[str]) -> argparse.Namespace:
     parser = Parser(add_help=False)
     add = parser.add_argument_group("Options").add_argument
-    path = option_type(str, bool, "a path")
-    count = option_type(int, lambda value: 1 <= value < 2**31, f"an integer from 1 to {2**31 - 1}")
-    count_or_0 = option_type(int, lambda value: 0 <= value < 2**31, f"an integer from 0 to {2**31 - 1}")
+    path_type = option_type(str, bool, "a path")
+    count_type = option_type(int, lambda value: 1 <= value < 2**31, f"an integer from 1 to {2**31 - 1}")
+    count_or_0_type = option_type(int, lambda value: 0 <= value < 2**31, f"an integer from 0 to {2**31 - 1}")
     # fmt: off
     add("-h", "--help", action="help", help="Show this help message and exit.")
-    add("-m", "--model", required=True, type=path,
+    add("-m", "--model", required=True, type=path_type,
         help="Required. Path to an .xml or .onnx file with a trained model, or to any other model that OpenVINO reads.")
-    add("-i", "--input", required=True, type=path, nargs="+", action="extend",
+    add("-i", "--input", required=True, type=path_type, nargs="+", action="extend",
         help="Required. Path to an image file(s), to a folder(s) with images, or to an IDX file(s) (.ubyte).")
     add("-d", "--device", default="CPU",
         help="Optional. Specify the target device to infer on; CPU, GPU, NPU, AUTO, HETERO:, MULTI: or BATCH: is "
         "acceptable. The sample will look for a suitable plugin for device specified. Default value is CPU.")
-    add("-l", "--cpu_extension", type=path,
+    add("-l", "--cpu_extension", type=path_type,
         help="Optional. Required for custom operations. Path to a shared library with their implementations.")
-    add("-pp", "--plugin_dir", type=path,
+    add("-pp", "--plugin_dir", type=path_type,
         help="Optional. Path to a plugin folder. The devices that its plugins.xml names become available to -d.")
-    add("--labels", type=path,
-        help="Optional. Labels mapping file, one label per line. Default is the model's name with the suffix .labels.")
-    add("-nt", "--number_top", type=count, default=10,
+    add("--labels", type=path_type,
+        help="Optional. Labels mapping file, a label a line. Default: the model's model_info or .labels file.")
+    add("-nt", "--number_top", type=count_type, default=10,
         help="Optional. Number of top results. Default value is 10.")
-    add("-ni", "--number_iter", type=count,
+    add("-ni", "--number_iter", type=count_type,
         help="Optional. Number of inference iterations; if given, the throughput is reported. Default value is 1.")
-    add("-nireq", "--number_infer_requests", type=count_or_0, default=0,
+    add("-nireq", "--number_infer_requests", type=count_or_0_type, default=0,
         help="Optional. Number of infer requests. Default value is 0: as many as are optimal for the device.")
     add("-pc", "--perf_counts", action="store_true", help="Optional. Report performance counters.")
-    add("-b", "--batch_size", type=count,
-        help=f"Optional. Batch size. Default is the number of images, split evenly above {DEFAULT_BATCH_LIMIT}.")
+    add("-b", "--batch_size", type=count_type,
+        help=f"Optional. Batch size. Default is all images, or equal batches of at most {DEFAULT_BATCH_LIMIT}.")
     add("--reverse_input_channels", action="store_true", default=None,
         help="Optional. Give the model its images in RGB order instead of BGR.")
     add("--mean_values", type=channel_values(0), metavar="VALUES",
-        help="Optional. Mean values to subtract, in the model's order of channels: 123.675,116.28,103.53 or 127.")
+        help="Optional. Mean values to subtract, in the model's channel order: 123.675,116.28,103.53 or 127.")
     add("--scale_values", type=channel_values(1e-18), metavar="VALUES",
         help="Optional. Scale values to divide by after the mean values are subtracted.")
     add("--center_crop", type=option_type(float, lambda ratio: 0 < ratio <= 1, "above 0, at most 1"), metavar="RATIO",
@@ -363,7 +364,7 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
     add("--softmax", action="store_true", help="Optional. Turn the model's outputs (logits) into probabilities.")
     add("--infer_precision", choices=("f32", "f16", "bf16"),
         help="Optional. Precision to infer with. Default is the device's own choice.")
-    add("-cdir", "--cache_dir", type=path,
+    add("-cdir", "--cache_dir", type=path_type,
         help="Optional. Path to a folder where compiled models are cached, to load faster the next time.")
     add("-v", "--verbose", action="store_true", help="Optional. Log every step, and the traceback of an error.")
     # fmt: on
@@ -442,7 +443,7 @@ def list_files(path: str) -> list[str]:
 
 
 def looks_like_image(path: str) -> bool:
-    """Decides by the suffix, else by the signature; a file that cannot be read counts, so that it is reported."""
+    """Decides by the suffix, or else the signature; a file that cannot be read counts, so that it is reported."""
     file_name: Any = os.fsencode(path)
     if path.lower().endswith(IDX_SUFFIX) or cv2.haveImageWriter(file_name):
         return not os.path.isdir(path)
@@ -456,7 +457,7 @@ def list_idx_images(path: str) -> list[Image]:
     if len(header) < 16 or header[:2] != b"\0\0" or header[2] not in IDX_TYPES:
         raise ValueError(f"is not an IDX file: it begins with {header[:4]!r}")
     if IDX_TYPES[header[2]] != "u8" or header[3] != 3:
-        raise ValueError(f"holds {IDX_TYPES[header[2]]} in {header[3]} dimensions; images are u8 in 3")
+        raise ValueError(f"holds {IDX_TYPES[header[2]]} in {header[3]}-D; images are u8 in 3-D")
     count, height, width = np.frombuffer(header[4:], ">u4").tolist()
     size = height * width
     if count * size == 0:
@@ -470,13 +471,12 @@ def list_idx_images(path: str) -> list[Image]:
 
     complete = min(count, (os.path.getsize(path) - 16) // size)
     names = [f"{path}[{index}]" for index in range(complete)]
-    if complete < count:
-        names.append(f"{path}[{complete}..{count - 1}]")
+    names += [f"{path}[{complete}..{count - 1}]"] if complete < count else []
     return [(name, partial(decode_image, index)) for index, name in enumerate(names)]
 
 
 def list_images(path: str, errors: dict[Image, str]) -> list[Image]:
-    """Lists the images in a file, more than one in an IDX file; it keeps in `errors` why that holds none."""
+    """Lists the images in a file, more than one in an IDX file; `errors` says why if that holds none."""
     whole_file = (path, partial(decode, path))
     if path.lower().endswith(IDX_SUFFIX) and os.path.isfile(path):
         try:
@@ -487,7 +487,7 @@ def list_images(path: str, errors: dict[Image, str]) -> list[Image]:
 
 
 def image_reader(shape: ov.Shape, ratio: float | None, errors: dict[Image, str]) -> Callable[[Image, np.ndarray], None]:
-    """Returns the `read` of `read_ahead` for `shape` [N,H,W,C]; it keeps in `errors` why an image is not read."""
+    """Returns the `read` of `read_ahead` for `shape` [N,H,W,C]; `errors` says why an image was not read."""
     if shape[3] not in (1, 3):
         raise ValueError(f"only 1 or 3 channels are supported, its input is {shape} as [N,H,W,C]")
     flags = cv2.IMREAD_COLOR if shape[3] == 3 else cv2.IMREAD_GRAYSCALE
@@ -516,15 +516,15 @@ def read_labels(path: str) -> list[str]:
     with on_error(f"Cannot read the labels {path}"), open(path, "rb") as file:
         content = file.read().removeprefix("\ufeff".encode())
         if b"\0" in content:
-            raise ValueError("not a text in UTF-8")
+            raise ValueError("binary, or text in UTF-16")
     return [re.sub(r"^n\d{8}\s+", "", os.fsdecode(line).strip()) for line in content.rstrip().splitlines()]
 
 
 def options_in_model_info(model: ov.Model) -> Iterator[tuple[str, Any]]:
     """Yields the options that `model` states in its `model_info`, as OpenVINO's Model API, Geti and others write it.
 
-    With `embedded_processing` the graph does all that itself; where it resizes too, from any size, its input is set to
-    the size that it resizes to. https://github.com/open-edge-platform/model_api
+    With `embedded_processing` the graph does all that itself; if it also resizes, its input is set to the size that it
+    resizes to. https://github.com/open-edge-platform/model_api
     """
     info = dict(model.rt_info.items()).get("model_info")
     values = info.items() if isinstance(info, dict) else ()
@@ -547,31 +547,31 @@ def options_in_model_info(model: ov.Model) -> Iterator[tuple[str, Any]]:
         try:
             yield "center_crop" if name == "resize_type" else name, converters[name](stated[name])
         except (KeyError, argparse.ArgumentTypeError):
-            log_warning(f"The {name} '{stated[name]}' of the model's model_info is not supported: it is ignored")
+            log_warning(f"Ignoring the unsupported {name} '{stated[name]}' in the model's model_info")
 
 
 def check_model(model: ov.Model, path: str) -> None:
-    """Raises ValueError for a model that is no classifier of images of one size."""
+    """Raises ValueError unless `model` classifies images of one fixed size."""
     inputs, outputs = len(model.inputs), len(model.outputs)
     if (inputs, outputs) != (1, 1):
-        raise ValueError(f"Models with only 1 input and output are supported, not {inputs} inputs, {outputs} outputs")
+        raise ValueError(f"Models with only 1 input and output are supported, not {inputs} and {outputs}")
     if model.get_variables():
         raise ValueError("it keeps a state from one inference to the next (ReadValue, Assign)")
     shape, output_shape = model.input().partial_shape, model.output().partial_shape
     sizes = list(output_shape) if output_shape.rank.is_static else []
     if 0 in sizes or not (len(sizes) == 2 or (len(sizes) == 4 and [1, 1] in (sizes[1:3], sizes[2:]))):
-        raise ValueError(f"its output shape {output_shape} is none of a classifier's: [N,C], [N,C,1,1] or [N,1,1,C]")
+        raise ValueError(f"its output shape {output_shape} is not a classifier's: [N,C], [N,C,1,1] or [N,1,1,C]")
     if shape.rank == 4 and any(size.is_dynamic for size in list(shape)[1:]):
         name, layout = model.input().node.friendly_name, str(ov.layout_helpers.get_layout(model.input()))
         guess = "[N,C,H,W]" if shape[1] in (1, 3) else "[N,H,W,C]"
         letters = (layout if set("NCHW") <= set(layout) else guess)[1:-1].split(",")
         fixed = ",".join(letter if size.is_dynamic else str(size) for letter, size in zip(letters, shape))
         command = f"model.reshape([{fixed}])" if path.endswith(".xml") else f'ovc {path} --input "{name}[{fixed}]"'
-        raise ValueError(f"its input {name} has the shape {shape}: fix its height and width, by `{command}`")
+        raise ValueError(f"its input {name} has the shape {shape}: set its height and width with `{command}`")
 
 
 def probability_warning(outputs: np.ndarray, output_type: ov.Type) -> str:
-    """Says what keeps `outputs`, f32 [N,classes] computed in `output_type`, from being probabilities, or nothing.
+    """Says why `outputs`, f32 [N,classes] computed in `output_type`, are not probabilities, or nothing.
 
     A GPU's f16 softmax of 1000 classes adds up to 1.025, and each class in 8 bits is off by up to 1/512.
     """
@@ -582,14 +582,13 @@ def probability_warning(outputs: np.ndarray, output_type: ov.Type) -> str:
         advice = ": if they are logits, add --softmax" if classes > 1 and output_type.is_real() else ""
         return f"The model's outputs are not probabilities ({low:g} to {high:g}){advice}"
     sums = outputs.sum(axis=1)
-    rounding = 0.1 if output_type.is_real() else max(0.1, classes / 512)
-    if classes > 1 and np.abs(sums - 1).max() > rounding:
+    if classes > 1 and np.abs(sums - 1).max() > (0.1 if output_type.is_real() else max(0.1, classes / 512)):
         return f"The model's outputs do not add up to 1 ({sums.min():g} to {sums.max():g})"
     return ""
 
 
 def prepare_streams() -> None:
-    """Makes names of files and labels print as the bytes they are, in any locale; what a pipe cannot take, waits."""
+    """Makes names and labels print as their bytes in any locale; writes to a full pipe wait."""
     stream: Any
     for stream in filter(None, (sys.stdout, sys.stderr)):
         stream.reconfigure(encoding=sys.getfilesystemencoding(), errors=sys.getfilesystemencodeerrors())
@@ -623,7 +622,7 @@ def classify_images(args: argparse.Namespace) -> int:
     errors: dict[Image, str] = {}
     images = [image for file in files for image in list_images(file, errors)]
 
-    # Step 1. The core knows the devices; plugins bring more, and extensions operations that last as long as the core
+    # Step 1. The core knows the devices; plugins bring more of them, extensions more operations
     log("Creating OpenVINO Runtime Core")
     core = ov.Core()
     if plugins:
@@ -631,7 +630,9 @@ def classify_images(args: argparse.Namespace) -> int:
             core.register_plugins(plugins)
     if args.cpu_extension:
         with on_error(f"Cannot load the extension {args.cpu_extension}"):
-            core.add_extension(os.path.abspath(args.cpu_extension))  # a bare name is looked for in the system's folders
+            extension = os.path.abspath(args.cpu_extension)  # a bare name is looked for in the system's folders
+            ctypes.CDLL(extension)  # keeps it loaded: a model that outlives the core still needs its operations
+            core.add_extension(extension)
 
     # Step 2. Read the model
     log(f"Reading the model: {args.model}")
@@ -657,7 +658,7 @@ def classify_images(args: argparse.Namespace) -> int:
         batch_size = apply_batch_size(model, wanted_batch_size)
         classes = math.prod(model.output().shape) // batch_size
     if batch_size != wanted_batch_size:
-        log_warning(f"The model does not take the batch size {wanted_batch_size}, it runs with batch size {batch_size}")
+        log_warning(f"The model does not take the batch size {wanted_batch_size}; it runs with batch size {batch_size}")
     log_detail(f"Set batch size {batch_size}", *model_lines(model))
     labels_path = labels_path or (None if args.labels else labels_beside(args.model))
     labels = read_labels(labels_path) if labels_path else args.labels
@@ -681,7 +682,7 @@ def classify_images(args: argparse.Namespace) -> int:
     if args.cache_dir:
         with on_error(f"Cannot write to the cache folder {args.cache_dir}"):
             os.makedirs(args.cache_dir, exist_ok=True)
-            tempfile.TemporaryFile(dir=args.cache_dir).close()  # OpenVINO keeps quiet where it cannot write
+            tempfile.TemporaryFile(dir=args.cache_dir).close()  # OpenVINO is silent if it cannot write
         config[cache_dir] = args.cache_dir
     with on_error(
         f"Cannot load the model to the device '{args.device}'",

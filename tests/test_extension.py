@@ -79,7 +79,7 @@ def test_errors_with_the_library_are_clean_ends(library, model):
     runs = [
         (["-m", model, "-d", "HETERO:CPU"], 0, r""),
         (["-m", model, "-d", "FOO"], 1, r"\[ ERROR \] Cannot load the model to the device 'FOO': .*\n"),
-        (["-m", no_classifier], 1, r"\[ ERROR \] Cannot use the model .*: its output shape \[1,3,8,8\] is none .*\n"),
+        (["-m", no_classifier], 1, r"\[ ERROR \] Cannot use the model .*: its output shape \[1,3,8,8\] is not a .*\n"),
         (
             ["-m", model, "--mean_values", "1,2,3", "-b", "2000000000"],
             1,

@@ -157,7 +157,7 @@ def test_another_number_of_labels_than_classes(with_info, picture):
     ],
 )
 def test_what_is_not_supported_is_a_warning(with_info, picture, name, value):
-    warning = f"[ WARNING ] The {name} '{value}' of the model's model_info is not supported: it is ignored\n"
+    warning = f"[ WARNING ] Ignoring the unsupported {name} '{value}' in the model's model_info\n"
     stderr = re.escape(warning) + NO_PROBABILITIES
     assert scores("-m", with_info(**{name: value}), "-i", picture, stderr=stderr) == [approximately(AS_IT_IS)]
 
@@ -243,7 +243,7 @@ def test_a_malformed_size_is_as_none(tmp_path, channel_model, picture, height):
 @pytest.mark.parametrize(
     "shapes, named",
     [
-        ([(1, 3, 8, 8)] * 2, "not 2 inputs, 1 outputs"),
+        ([(1, 3, 8, 8)] * 2, "not 2 and 1"),
         ([(3,)], "shape [3]"),
         ([(1, 3)], "shape [1,3]"),
     ],

@@ -317,7 +317,7 @@ def test_a_model_that_cannot_be_batched_runs_with_batch_1(tmp_path, build):
     else:
         ov.set_batch(loaded, 5)
         assert loaded.output().partial_shape == ov.PartialShape([1, 15])
-    warning = re.escape("[ WARNING ] The model does not take the batch size 5, it runs with batch size 1\n")
+    warning = re.escape("[ WARNING ] The model does not take the batch size 5; it runs with batch size 1\n")
     results = classify("-m", model, "-i", *PHOTOS, "--infer_precision", "f32", stderr=warning + NO_PROBABILITIES)
     assert [name for name, _ in results] == list(map(str, PHOTOS))
     for photo, (_, rows) in zip(PHOTOS, results):

@@ -255,10 +255,10 @@ def idx(magic, *sizes, data=b""):
         (b"\xffnonsense, and a lot of it", r": is not an IDX file: it begins with b'\xffnon'"),
         (PHOTOS[1].read_bytes(), r": is not an IDX file: it begins with b'\x89PNG'"),
         (idx(0x703, 1, 4, 4, data=bytes(16)), r": is not an IDX file: it begins with b'\x00\x00\x07\x03'"),
-        (idx(0x801, 10, data=bytes(10)), ": holds u8 in 1 dimensions; images are u8 in 3"),
-        (idx(0xD04, 1, 3, 4, 4, data=bytes(192)), ": holds f32 in 4 dimensions; images are u8 in 3"),
-        (idx(0xD03, 1, 4, 4, data=bytes(64)), ": holds f32 in 3 dimensions; images are u8 in 3"),
-        (idx(0x804, 1, 3, 4, 4, data=bytes(48)), ": holds u8 in 4 dimensions; images are u8 in 3"),
+        (idx(0x801, 10, data=bytes(10)), ": holds u8 in 1-D; images are u8 in 3-D"),
+        (idx(0xD04, 1, 3, 4, 4, data=bytes(192)), ": holds f32 in 4-D; images are u8 in 3-D"),
+        (idx(0xD03, 1, 4, 4, data=bytes(64)), ": holds f32 in 3-D; images are u8 in 3-D"),
+        (idx(0x804, 1, 3, 4, 4, data=bytes(48)), ": holds u8 in 4-D; images are u8 in 3-D"),
         (idx(0x803, 0, 28, 28), ": holds 0 images of 28x28 pixels"),
         (idx(0x803, 10, 0, 0), ": holds 10 images of 0x0 pixels"),
         (idx(0x803, *[2**32 - 1] * 3, data=bytes(100)), "[0..4294967294]: missing: the file ends early"),
@@ -397,8 +397,8 @@ def test_models_with_two_inputs_or_outputs(tmp_path):
         tmp_path / "outputs.xml", lambda image: [channel_means(image), channel_means(ops.negative(image))]
     )
     sentence = "Models with only 1 input and output are supported"
-    fails_with_one_line("-m", tmp_path / "inputs.xml", "-i", PHOTOS[0], naming=[sentence, "2 inputs"])
-    fails_with_one_line("-m", outputs, "-i", PHOTOS[0], naming=[sentence, "2 outputs"])
+    fails_with_one_line("-m", tmp_path / "inputs.xml", "-i", PHOTOS[0], naming=[sentence, "not 2 and 1"])
+    fails_with_one_line("-m", outputs, "-i", PHOTOS[0], naming=[sentence, "not 1 and 2"])
 
 
 @pytest.mark.parametrize(
