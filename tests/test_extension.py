@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -119,3 +120,17 @@ def test_an_unknown_operation_in_onnx(tmp_path):
 def test_a_file_that_is_no_library(model):
     line = fails_with_one_line("-m", model, "-i", PHOTOS[0], "-l", PHOTOS[0])
     assert line.startswith(f"[ ERROR ] Cannot load the extension {PHOTOS[0]}: ")
+
+
+def test_a_library_that_dies_is_heard(tmp_path):
+    """Standard error is left alone: what a library prints before it aborts is all that tells what has happened."""
+    if COMPILER is None:
+        pytest.skip("no C++ compiler")
+    source, dying = tmp_path / "dying.cpp", tmp_path / "libdying.so"
+    source.write_text(
+        "#include <cstdio>\n#include <cstdlib>\n"
+        'static int loaded = (std::fputs("device lost\\n", stderr), std::abort(), 0);\n'
+    )
+    subprocess.run([COMPILER, "-shared", "-fPIC", source, "-o", dying], check=True)
+    done = run_process("-m", LENET, "-i", DIGITS, "-l", dying)
+    assert (done.returncode, done.stderr) == (-signal.SIGABRT, "device lost\n")
