@@ -445,7 +445,7 @@ def list_files(path: str) -> list[str]:
 def looks_like_image(path: str) -> bool:
     """Decides by the suffix, or else the signature; a file that cannot be read counts, so that it is reported."""
     file_name: Any = os.fsencode(path)
-    if path.lower().endswith(IDX_SUFFIX) or cv2.haveImageWriter(file_name):
+    if path.lower().endswith((IDX_SUFFIX, ".exr")) or cv2.haveImageWriter(file_name):  # which refuses the suffix .exr
         return not os.path.isdir(path)
     return os.path.isfile(path) and (not os.access(path, os.R_OK) or cv2.haveImageReader(file_name))
 

@@ -17,6 +17,7 @@ from conftest import (
     run,
     save_model,
     scores,
+    tables,
 )
 
 import classification_sample_async as sample
@@ -141,3 +142,17 @@ def test_center_crop_takes_a_part_of_the_image(channel_model, noise, ratio):
     done = run("-m", channel_model, "-i", noise[60, 40], f"--center_crop={ratio}")
     assert (done.returncode, done.stdout) == (2, "")
     assert f"error: argument --center_crop: must be above 0, at most 1, not '{ratio}'\n" in done.stderr
+
+
+@pytest.mark.parametrize("suffix", [
+    "avif", "bmp", "dib", "exr", "gif", "hdr", "jp2", "jpe", "jpeg", "jpg", "pbm", "pfm", "pgm", "pic", "png", "pnm",
+    "ppm", "ras", "sr", "tif", "tiff", "webp", "ubyte",
+])  # fmt: skip
+def test_no_file_with_the_suffix_of_an_image_is_left_out_of_a_folder(tmp_path, channel_model, picture, suffix):
+    """Nothing in it looks like an image but its name: it is reported, and the image beside it classified."""
+    (tmp_path / "image.png").write_bytes(picture.read_bytes())
+    broken = tmp_path / f"broken.{suffix.upper()}"
+    broken.write_text("no image")
+    done = run("-m", channel_model, "-i", tmp_path, "--softmax")
+    assert (done.returncode, [name for name, _ in tables(done.stdout)]) == (1, [str(tmp_path / "image.png")])
+    assert done.stderr.startswith(f"[ WARNING ] {broken}: ") and done.stderr.count("\n") == 1
