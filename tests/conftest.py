@@ -4,6 +4,7 @@ import ast
 import io
 import os
 import re
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +31,7 @@ PHOTOS = sorted((DATA / "images").iterdir())
 SOURCE = SCRIPT.read_text(encoding="utf-8")
 TREE = ast.parse(SOURCE)
 FUNCTIONS = {node.name: node for node in TREE.body if isinstance(node, ast.FunctionDef)}
+COMPILER = shutil.which(os.environ.get("CXX", "c++")) or shutil.which("g++") or shutil.which("clang++")
 COLUMNS = {"COLUMNS": "80"}  # argparse breaks its lines there
 
 
@@ -198,16 +200,42 @@ def picture(tmp_path_factory):
     return path
 
 
+def channel_means_or_failure(image):
+    """Its inference fails unless the image's brightest pixel is 3: that many rows fit into its reshape."""
+    brightest = ops.convert(ops.reduce_max(image, np.array([0, 1, 2, 3]), keep_dims=False), np.int64)
+    ones = ops.broadcast(np.float32(1), ops.reshape(brightest, np.array([1]), False))
+    return ops.add(channel_means(image), ops.reshape(ones, np.array([1, 3]), False))
+
+
 @pytest.fixture(scope="session")
 def failing_model(tmp_path_factory):
-    """Its inference fails unless the image's brightest pixel is 3: that many rows fit into its reshape."""
+    return save_model(tmp_path_factory.mktemp("failing") / "fails.xml", channel_means_or_failure)
 
-    def build(image):
-        brightest = ops.convert(ops.reduce_max(image, np.array([0, 1, 2, 3]), keep_dims=False), np.int64)
-        ones = ops.broadcast(np.float32(1), ops.reshape(brightest, np.array([1]), False))
-        return ops.add(channel_means(image), ops.reshape(ones, np.array([1, 3]), False))
 
-    return save_model(tmp_path_factory.mktemp("failing") / "fails.xml", build)
+@pytest.fixture(scope="session")
+def custom_op_library(tmp_path_factory):
+    """The operation Twice: custom_op.cpp, compiled against the openvino wheel."""
+    if COMPILER is None:
+        assert "CI" not in os.environ, "CI installs a C++ compiler"
+        pytest.skip("no C++ compiler")
+    package = Path(ov.__file__).parent
+    [runtime] = (package / "libs").glob("libopenvino.so.*")
+    built = tmp_path_factory.mktemp("extension") / "libcustom_op.so"
+    source = Path(__file__).with_name("custom_op.cpp")
+    subprocess.run(
+        [COMPILER, "-std=c++17", "-shared", "-fPIC", f"-I{package / 'include'}", source, "-o", built, runtime],
+        check=True,
+    )
+    return built
+
+
+def save_model_with_twice(path, build):
+    """`save_model`, with Twice in place of the one ReLU that `build` makes."""
+    text = save_model(path, build).read_text()
+    relu, twice = 'type="ReLU" version="opset1"', 'type="Twice" version="extension"'
+    assert text.count(relu) == 1
+    path.write_text(text.replace(relu, twice))
+    return path
 
 
 # OpenVINO's own request is made to raise when the callback asks it for the output.

@@ -1,17 +1,14 @@
 """`-l` with a real extension library: custom_op.cpp, compiled against the openvino wheel."""
 
-import os
 import re
-import shutil
 import signal
 import subprocess
-from pathlib import Path
 
 import cv2
 import numpy as np
-import openvino as ov
 import pytest
 from conftest import (
+    COMPILER,
     DIGITS,
     LENET,
     PHOTOS,
@@ -20,63 +17,38 @@ from conftest import (
     classify,
     fails_with_one_line,
     run_process,
-    save_model,
+    save_model_with_twice,
     tables,
     top_ids,
 )
 from openvino import opset13 as ops
 
-COMPILER = shutil.which(os.environ.get("CXX", "c++")) or shutil.which("g++") or shutil.which("clang++")
-
-TWICE = 'type="ReLU" version="opset1"', 'type="Twice" version="extension"'
-
-
-@pytest.fixture(scope="module")
-def library(tmp_path_factory):
-    if COMPILER is None:
-        assert "CI" not in os.environ, "CI installs a C++ compiler"
-        pytest.skip("no C++ compiler")
-    package = Path(ov.__file__).parent
-    [runtime] = (package / "libs").glob("libopenvino.so.*")
-    built = tmp_path_factory.mktemp("extension") / "libcustom_op.so"
-    source = Path(__file__).with_name("custom_op.cpp")
-    subprocess.run(
-        [COMPILER, "-std=c++17", "-shared", "-fPIC", f"-I{package / 'include'}", source, "-o", built, runtime],
-        check=True,
-    )
-    return built
-
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     """softmax(Twice(mean of each channel) / 64); Twice is written into the IR in place of a ReLU."""
-    path = save_model(
+    return save_model_with_twice(
         tmp_path_factory.mktemp("custom") / "twice.xml",
         lambda image: ops.softmax(ops.divide(ops.relu(channel_means(image)), np.float32(64)), 1),
     )
-    text = path.read_text()
-    assert text.count(TWICE[0]) == 1
-    path.write_text(text.replace(*TWICE))
-    return path
 
 
-def test_with_the_library_the_operation_is_computed(library, model):
-    results = classify("-m", model, "-i", *PHOTOS, "-l", library, "--infer_precision", "f32")
+def test_with_the_library_the_operation_is_computed(custom_op_library, model):
+    results = classify("-m", model, "-i", *PHOTOS, "-l", custom_op_library, "--infer_precision", "f32")
     for photo, (_, rows) in zip(PHOTOS, results):
         scores = 2 * cv2.resize(cv2.imread(str(photo)), (8, 8)).mean(axis=(0, 1)) / 64
         expected = np.exp(scores) / np.exp(scores).sum()
         assert {row[0]: row[1] for row in rows} == pytest.approx(dict(enumerate(expected)), abs=1e-5)
 
 
-def test_a_library_in_the_current_folder(library, model):
-    [(_, rows)] = classify("-m", model, "-i", PHOTOS[0], "-l", library.name, cwd=library.parent)
+def test_a_library_in_the_current_folder(custom_op_library, model):
+    [(_, rows)] = classify("-m", model, "-i", PHOTOS[0], "-l", custom_op_library.name, cwd=custom_op_library.parent)
     assert sorted(top_ids(rows)) == [0, 1, 2]
 
 
-def test_errors_with_the_library_are_clean_ends(library, model):
+def test_errors_with_the_library_are_clean_ends(custom_op_library, model):
     """What the model is made of is the library's: a core that is freed before the model takes the library with it."""
-    no_classifier = model.with_name("no_classifier.xml")
-    no_classifier.write_text(save_no_classifier(model.parent).read_text().replace(*TWICE))
+    no_classifier = save_model_with_twice(model.with_name("no_classifier.xml"), ops.relu)
     runs = [
         (["-m", model, "-d", "HETERO:CPU"], 0, r""),
         (["-m", model, "-d", "FOO"], 1, r"\[ ERROR \] Cannot load the model to the device 'FOO': .*\n"),
@@ -89,15 +61,11 @@ def test_errors_with_the_library_are_clean_ends(library, model):
     ]
 
     def run_with_library(case):
-        return run_process(*case[0], "-i", PHOTOS[0], "-l", library, timeout=20)
+        return run_process(*case[0], "-i", PHOTOS[0], "-l", custom_op_library, timeout=20)
 
     for (args, status, printed), done in zip(runs, at_once(run_with_library, runs)):
         assert (done.returncode, len(tables(done.stdout))) == (status, 1 - status), (args, done.stderr)
         assert re.fullmatch(printed, done.stderr), (args, done.stderr)
-
-
-def save_no_classifier(folder):
-    return save_model(folder / "relu.xml", lambda image: ops.relu(image))
 
 
 def test_without_the_library_the_error_names_the_operation(model):

@@ -1,10 +1,6 @@
 """The device GPU. On a machine without one: .ci/gpu/run python -m pytest tests/test_gpu.py (see .ci/gpu/README.md)."""
 
-import os
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
@@ -17,11 +13,13 @@ from conftest import (
     EFFICIENTNET,
     LENET,
     PHOTOS,
-    SCRIPT,
     channel_means,
+    channel_means_or_failure,
     classify,
     run,
+    run_process,
     save_model,
+    save_model_with_twice,
     tables,
     top_ids,
 )
@@ -51,14 +49,6 @@ def expected_shares(photo):
 def by_class(rows):
     """The probabilities of a table in the order of the class ids, all of which it has."""
     return [probability for _, probability, _ in sorted(rows)]
-
-
-@pytest.fixture(scope="module")
-def colour(tmp_path_factory):
-    """An image of one colour: B 200, G 100, R 40."""
-    path = tmp_path_factory.mktemp("colour") / "colour.png"
-    cv2.imwrite(str(path), np.full((8, 8, 3), (200, 100, 40), np.uint8))
-    return path
 
 
 # Classes and probabilities
@@ -99,11 +89,11 @@ def test_photos_in_f16_which_is_the_default(photos_on_cpu):
 # What the sample builds into a model
 
 
-def test_rgb_mean_scale_and_softmax(tmp_path, colour):
+def test_rgb_mean_scale_and_softmax(tmp_path, picture):
     """R, G, B: 40, 100, 200; minus the mean 30, 80, 150; over the scale 1, 2, 3."""
     model = save_model(tmp_path / "logits.xml", channel_means)
     options = ("--reverse_input_channels", "--mean_values", "10,20,50", "--scale_values", "30,40,50", "--softmax")
-    results = classify("-m", model, "-i", colour, colour, *options, *ON_GPU_IN_F32)
+    results = classify("-m", model, "-i", picture, picture, *options, *ON_GPU_IN_F32)
     assert [by_class(rows) for _, rows in results] == [pytest.approx([0.09003, 0.24473, 0.66524], abs=1e-4)] * 2
 
 
@@ -113,7 +103,7 @@ def test_nhwc(tmp_path):
         assert by_class(rows) == pytest.approx(expected_shares(photo), abs=1e-4)
 
 
-def test_one_channel_is_grayscale(tmp_path, colour):
+def test_one_channel_is_grayscale(tmp_path, picture):
     """0.114 * 200 + 0.587 * 100 + 0.299 * 40 = 93.46, in u8 93; the classes are its part of 255, and the rest."""
 
     def build(image):
@@ -121,7 +111,7 @@ def test_one_channel_is_grayscale(tmp_path, colour):
         return ops.concat([part, ops.subtract(np.float32(1), part)], 1)
 
     model = save_model(tmp_path / "gray.xml", build, shape=(1, 1, 8, 8))
-    [(_, rows)] = classify("-m", model, "-i", colour, *ON_GPU_IN_F32)
+    [(_, rows)] = classify("-m", model, "-i", picture, *ON_GPU_IN_F32)
     assert by_class(rows) == pytest.approx([93 / 255, 162 / 255], abs=1e-5)
 
 
@@ -170,54 +160,33 @@ def test_the_model_cache(tmp_path):
 # Errors, in a process of its own each: a hang or a crash fails the test and no other
 
 
-def in_own_process(*args):
-    command = [sys.executable, SCRIPT, *args]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
-
-
 def test_failure_inside_inference(tmp_path):
-    """A reshape that does not fit: the number of its rows is the image's brightest pixel."""
-
-    def build(image):
-        brightest = ops.convert(ops.reduce_max(image, np.array([0, 1, 2, 3]), keep_dims=False), np.int64)
-        ones = ops.broadcast(np.float32(1), ops.reshape(brightest, np.array([1]), False))
-        return ops.softmax(ops.add(channel_means(image), ops.reshape(ones, np.array([1, 3]), False)), 1)
-
-    model = save_model(tmp_path / "fails.xml", build)
+    model = save_model(tmp_path / "fails.xml", lambda image: ops.softmax(channel_means_or_failure(image), 1))
     dark, bright = tmp_path / "dark.png", tmp_path / "bright.png"
     cv2.imwrite(str(dark), np.full((8, 8, 3), 3, np.uint8))
     cv2.imwrite(str(bright), np.full((8, 8, 3), 200, np.uint8))
     [(_, rows)] = classify("-m", model, "-i", dark, "-d", "GPU")
     assert by_class(rows) == pytest.approx([1 / 3] * 3, abs=1e-3)
     for images in ([bright], [bright] * 20, [dark] * 10 + [bright] * 10):
-        done = in_own_process("-m", model, "-i", *images, "-d", "GPU", "-b", "1", "-nireq", "4")
+        done = run_process("-m", model, "-i", *images, "-d", "GPU", "-b", "1", "-nireq", "4")
         assert (done.returncode, len(tables(done.stdout)) in range(images.count(dark) + 1)) == (1, True)
         assert re.fullmatch(r"\[ ERROR \] Inference failed: [^\n]+\n", done.stderr), done.stderr
 
 
-def test_a_custom_operation(tmp_path):
+def test_a_custom_operation(tmp_path, custom_op_library):
     """OpenVINO's extensions compute on the CPU: the GPU refuses them, HETERO gives them to the CPU."""
-    compiler = shutil.which(os.environ.get("CXX", "c++")) or shutil.which("g++") or shutil.which("clang++")
-    if compiler is None:
-        pytest.skip("no C++ compiler")
-    package, library = Path(ov.__file__).parent, tmp_path / "libcustom_op.so"
-    [runtime] = (package / "libs").glob("libopenvino.so.*")
-    source, include = Path(__file__).with_name("custom_op.cpp"), f"-I{package / 'include'}"
-    subprocess.run([compiler, "-std=c++17", "-shared", "-fPIC", include, source, "-o", library, runtime], check=True)
-    model = save_model(
+    model = save_model_with_twice(
         tmp_path / "twice.xml",
         lambda image: ops.softmax(ops.divide(ops.relu(channel_means(image)), np.float32(128)), 1),
     )
-    relu, twice = 'type="ReLU" version="opset1"', 'type="Twice" version="extension"'
-    model.write_text(model.read_text().replace(relu, twice))
-    common = ("-m", model, "-i", PHOTOS[0], "-l", library, "--infer_precision", "f32", "-d")
+    common = ("-m", model, "-i", PHOTOS[0], "-l", custom_op_library, "--infer_precision", "f32", "-d")
 
-    done = in_own_process(*common, "GPU")
+    done = run_process(*common, "GPU")
     assert (done.returncode, tables(done.stdout)) == (1, [])
     error = r"\[ ERROR \] Cannot load the model to the device 'GPU': [^\n]*Twice[^\n]*\n"
     assert re.fullmatch(error, done.stderr), done.stderr
 
-    done = in_own_process(*common, "HETERO:GPU,CPU")
+    done = run_process(*common, "HETERO:GPU,CPU")
     assert (done.returncode, done.stderr) == (0, "")
     [(_, rows)] = tables(done.stdout)
     assert by_class(rows) == pytest.approx(expected_shares(PHOTOS[0]), abs=1e-4)

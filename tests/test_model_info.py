@@ -225,17 +225,18 @@ def test_several_pictures_for_embedded_processing(tmp_path, channel_model, pictu
 
 @pytest.mark.parametrize(
     "info",
-    [{"embedded_processing": "YES", "orig_height": "8"}, {**EMBEDDED, "embedded_processing": "NO"}, EMBEDDED],
-    ids=["no-width", "NO", "not-stated"],
+    [
+        {"embedded_processing": "YES", "orig_height": "8"},
+        {**EMBEDDED, "embedded_processing": "NO"},
+        EMBEDDED,
+        *[
+            {**EMBEDDED, "embedded_processing": "YES", "orig_height": height}
+            for height in ("eight", "8.5", "99999999999999999999")
+        ],
+    ],
+    ids=["no-width", "NO", "not-stated", "no-number", "no-integer", "too-large"],
 )
 def test_without_a_stated_size_a_dynamic_one_is_an_error(tmp_path, channel_model, picture, info):
-    model = save_with_info(tmp_path / "embedded.xml", embedded(channel_model, True), **info)
-    fails_with_one_line("-m", model, "-i", picture, naming=[model, "[1,?,?,3]", "model.reshape([1,H,W,3])"])
-
-
-@pytest.mark.parametrize("height", ["eight", "8.5", "99999999999999999999"])
-def test_a_malformed_size_is_as_none(tmp_path, channel_model, picture, height):
-    info = {**EMBEDDED, "embedded_processing": "YES", "orig_height": height}
     model = save_with_info(tmp_path / "embedded.xml", embedded(channel_model, True), **info)
     fails_with_one_line("-m", model, "-i", picture, naming=[model, "[1,?,?,3]", "model.reshape([1,H,W,3])"])
 
