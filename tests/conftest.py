@@ -1,189 +1,17 @@
-"""What the tests share: running the sample as a user does, reading its tables, and small real models."""
+"""Fixtures that several files use."""
 
-import ast
-import io
 import os
-import re
-import shutil
 import subprocess
-import sys
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from unittest import mock
 
 import cv2
 import numpy as np
 import openvino as ov
 import pytest
-from openvino import opset13 as ops
 
-import classification_sample_async as sample
+pytest.register_assert_rewrite("helpers")  # a failed assertion there is to say what it compared, as one in a test
 
-ROOT = Path(__file__).parent.parent
-SCRIPT = ROOT / "classification_sample_async.py"
-DATA = ROOT / "data"
-EFFICIENTNET = DATA / "efficientnet-lite0.xml"
-LENET = DATA / "lenet.onnx"
-DIGITS = DATA / "digits.ubyte"
-PHOTOS = sorted((DATA / "images").iterdir())
-
-SOURCE = SCRIPT.read_text(encoding="utf-8")
-TREE = ast.parse(SOURCE)
-FUNCTIONS = {node.name: node for node in TREE.body if isinstance(node, ast.FunctionDef)}
-COMPILER = shutil.which(os.environ.get("CXX", "c++")) or shutil.which("g++") or shutil.which("clang++")
-COLUMNS = {"COLUMNS": "80"}  # argparse breaks its lines there
-
-
-def run(*args, **options):
-    """Runs the sample with `args`: in a process of its own if there are `options` for it, else in this one."""
-    return run_process(*args, **options) if options else run_here(*args)
-
-
-def run_here(*args):
-    """Runs `main` in this process, which saves the imports."""
-    args = list(map(os.fspath, args))
-    with (
-        mock.patch.object(sys, "argv", [str(SCRIPT), *args]),
-        mock.patch.dict(os.environ, COLUMNS),
-        redirect_stdout(io.StringIO()) as stdout,
-        redirect_stderr(io.StringIO()) as stderr,
-    ):
-        try:
-            status = sample.main(args)
-        except SystemExit as exit:
-            status = exit.code
-    return subprocess.CompletedProcess(args, status, stdout.getvalue(), stderr.getvalue())
-
-
-def run_process(*args, prefix=(), **options):
-    """Runs the script as a program, by the command `prefix` if there is one."""
-    return run_python(SCRIPT, *args, prefix=prefix, **options)
-
-
-def run_python(*args, timeout=60, cwd=ROOT, env=(), prefix=()):
-    """Runs Python with `args`. Standard output and error come as text in which any byte survives."""
-    return subprocess.run(
-        [*prefix, sys.executable, *map(os.fspath, args)],
-        capture_output=True, encoding="utf-8", errors="surrogateescape",
-        timeout=timeout, cwd=cwd, env={**os.environ, **COLUMNS, **dict(env)},
-    )  # fmt: skip
-
-
-def paste(path, pieces, program):
-    """Writes a file of the script's imports, the functions `pieces` of it, and `program`; returns its path."""
-    imports = [node for node in TREE.body if isinstance(node, ast.Import | ast.ImportFrom)]
-    copied = [ast.get_source_segment(SOURCE, node) for node in [*imports, *(FUNCTIONS[name] for name in pieces)]]
-    path.write_text("\n".join([*copied, program]), encoding="utf-8")
-    return path
-
-
-def at_once(function, *items):
-    """[function(item) for item in items], two of them at a time, where each is a process of its own."""
-    with ThreadPoolExecutor(2) as pool:
-        return list(pool.map(function, *items))
-
-
-def our_lines(stderr):
-    """The script's own lines: libraries print there too, and ours may come in the middle of one of theirs."""
-    return re.findall(r"\[ (?:WARNING|ERROR) \] .*\n", stderr)
-
-
-def outputs_warning(text):
-    """The pattern of the warning about the model's outputs; `(LO to HI)` in `text` stands for any two numbers."""
-    number = r"-?[\d.]+(?:e[+-]\d+)?"
-    return re.escape(f"[ WARNING ] The model's outputs {text}\n").replace("LO", number).replace("HI", number)
-
-
-NO_PROBABILITIES = outputs_warning("are not probabilities (LO to HI): if they are logits, add --softmax")
-NO_LOGITS_EITHER = outputs_warning("are not probabilities (LO to HI)")
-NOT_ADDING_UP = outputs_warning("do not add up to 1 (LO to HI)")
-
-
-def classify(*args, stderr="", **options):
-    """Runs the sample, which must succeed and print what `stderr` matches to standard error; returns its tables."""
-    done = run(*args, **options)
-    assert done.returncode == 0, done.stderr
-    assert re.fullmatch(stderr, done.stderr), done.stderr
-    return tables(done.stdout)
-
-
-def scores(*args, stderr=NO_PROBABILITIES, **options):
-    """{class id: score} for each image, of a model whose outputs are no probabilities."""
-    results = classify(*args, "--infer_precision", "f32", stderr=stderr, **options)
-    return [{class_id: score for class_id, score, _ in rows} for _, rows in results]
-
-
-def tables(stdout):
-    """[(image path, [(class id, probability, label)])] in the order of the output."""
-    found = []
-    for line in stdout.split("\n"):
-        if line.startswith("[ INFO ] Image path: "):
-            found.append((line.removeprefix("[ INFO ] Image path: "), []))
-        elif row := re.fullmatch(r"\[ INFO \] (\d+) +(-?[\d.]+|-?inf|nan)(?: +(\S.*))?", line):
-            found[-1][1].append((int(row[1]), float(row[2]), row[3]))
-    return found
-
-
-def as_before_python_3_13(usage_message):
-    """`-d DEVICE, --device DEVICE` for what argparse has printed as `-d, --device DEVICE` since."""
-    return re.sub(r"^  (-\w+), (--\w+) ([A-Z_]+(?: \[.*?\])?)(?=\s)", r"  \1 \3, \2 \3", usage_message, flags=re.M)
-
-
-def fails_with_one_line(*args, naming=(), **options):
-    """Exit status 1, no table, one `[ ERROR ]` line that has all of `naming` in it; returns the line."""
-    done = run(*args, **options)
-    assert (done.returncode, tables(done.stdout)) == (1, [])
-    assert re.fullmatch(r"\[ ERROR \] [^\n]+\n", done.stderr), done.stderr
-    for name in naming:
-        assert str(name) in done.stderr
-    return done.stderr
-
-
-def top_ids(rows):
-    return [class_id for class_id, _, _ in rows]
-
-
-def save_model(path, build, shape=(1, 3, 8, 8), element_type=np.float32, layout=None):
-    """Saves the model whose one output `build` makes of its one input, as IR; returns the path."""
-    image = ops.parameter(list(shape), element_type, name="image")
-    image.output(0).set_names({"image"})
-    outputs = build(image)
-    model = ov.Model(outputs if isinstance(outputs, list) else [outputs], [image], path.stem)
-    if layout:
-        ov.layout_helpers.set_layout(model.input(), ov.Layout(layout))
-    ov.save_model(model, path, compress_to_fp16=False)
-    return path
-
-
-def always(outputs, element_type=np.float32):
-    """What `save_model` builds a model of that has the same `outputs` for every image."""
-
-    def build(image):
-        zeros = ops.multiply(ops.reduce_mean(image, np.array([1, 2, 3]), keep_dims=False), np.float32(0))
-        rows = ops.add(ops.unsqueeze(zeros, np.array(1)), np.array([outputs], np.float32))
-        return ops.convert(rows, element_type)
-
-    return build
-
-
-def protobuf(*fields):
-    """A protocol buffer message of (number, value) pairs; the value is an integer, a text or a message."""
-
-    def varint(value):
-        return bytes([value]) if value < 128 else bytes([value & 127 | 128]) + varint(value >> 7)
-
-    def field(number, value):
-        if isinstance(value, int):
-            return varint(number << 3) + varint(value)
-        value = value.encode() if isinstance(value, str) else value
-        return varint(number << 3 | 2) + varint(len(value)) + value
-
-    return b"".join(field(*pair) for pair in fields)
-
-
-def channel_means(image, axes=(2, 3)):
-    return ops.reduce_mean(image, np.array(axes), keep_dims=False)
+from helpers import COMPILER, channel_means, channel_means_or_failure, save_model  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -198,13 +26,6 @@ def picture(tmp_path_factory):
     path = tmp_path_factory.mktemp("picture") / "colour.png"
     cv2.imwrite(str(path), np.full((8, 8, 3), (200, 100, 40), np.uint8))
     return path
-
-
-def channel_means_or_failure(image):
-    """Its inference fails unless the image's brightest pixel is 3: that many rows fit into its reshape."""
-    brightest = ops.convert(ops.reduce_max(image, np.array([0, 1, 2, 3]), keep_dims=False), np.int64)
-    ones = ops.broadcast(np.float32(1), ops.reshape(brightest, np.array([1]), False))
-    return ops.add(channel_means(image), ops.reshape(ones, np.array([1, 3]), False))
 
 
 @pytest.fixture(scope="session")
@@ -227,20 +48,3 @@ def custom_op_library(tmp_path_factory):
         check=True,
     )
     return built
-
-
-def save_model_with_twice(path, build):
-    """`save_model`, with Twice in place of the one ReLU that `build` makes."""
-    text = save_model(path, build).read_text()
-    relu, twice = 'type="ReLU" version="opset1"', 'type="Twice" version="extension"'
-    assert text.count(relu) == 1
-    path.write_text(text.replace(relu, twice))
-    return path
-
-
-# OpenVINO's own request is made to raise when the callback asks it for the output.
-FAILING_CALLBACK = """
-def fail(request):
-    raise MemoryError("no memory for the output")
-ov._pyopenvino.InferRequest.get_output_tensor = fail
-"""

@@ -7,7 +7,7 @@ import weakref
 import numpy as np
 import openvino as ov
 import pytest
-from conftest import (
+from helpers import (
     DIGITS,
     EFFICIENTNET,
     FAILING_CALLBACK,

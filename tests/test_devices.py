@@ -5,7 +5,7 @@ from pathlib import Path
 
 import openvino as ov
 import pytest
-from conftest import DIGITS, LENET, classify, fails_with_one_line, run, top_ids
+from helpers import DIGITS, LENET, classify, fails_with_one_line, run, top_ids
 
 DEVICES_HERE = ", ".join(ov.Core().available_devices)
 CPU_PLUGIN = Path(ov.__file__).parent / "libs" / "libopenvino_intel_cpu_plugin.so"

@@ -7,7 +7,7 @@ import subprocess
 import cv2
 import numpy as np
 import pytest
-from conftest import (
+from helpers import (
     COMPILER,
     DIGITS,
     LENET,

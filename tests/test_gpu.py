@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import openvino as ov
 import pytest
-from conftest import (
+from helpers import (
     DATA,
     DIGITS,
     EFFICIENTNET,

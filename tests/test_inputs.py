@@ -6,7 +6,7 @@ import struct
 import cv2
 import numpy as np
 import pytest
-from conftest import (
+from helpers import (
     DATA,
     DIGITS,
     NO_LOGITS_EITHER,

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import openvino as ov
 import pytest
-from conftest import (
+from helpers import (
     NO_PROBABILITIES,
     channel_means,
     classify,

@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from conftest import (
+from helpers import (
     DATA,
     DIGITS,
     EFFICIENTNET,

@@ -13,7 +13,7 @@ from itertools import count
 import cv2
 import numpy as np
 import pytest
-from conftest import LENET, NO_PROBABILITIES, SCRIPT, classify, run, save_model
+from helpers import LENET, NO_PROBABILITIES, SCRIPT, classify, run, save_model
 from openvino import opset13 as ops
 
 import classification_sample_async as sample

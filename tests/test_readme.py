@@ -5,7 +5,7 @@ import re
 import shlex
 
 import pytest
-from conftest import (
+from helpers import (
     DATA,
     FUNCTIONS,
     PHOTOS,

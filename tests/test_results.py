@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import openvino as ov
 import pytest
-from conftest import DATA, DIGITS, EFFICIENTNET, LENET, PHOTOS, at_once, classify, run, run_process, tables, top_ids
+from helpers import DATA, DIGITS, EFFICIENTNET, LENET, PHOTOS, at_once, classify, run, run_process, tables, top_ids
 
 
 def reference_probabilities(model_path, photo):

@@ -11,7 +11,7 @@ from importlib.machinery import PathFinder
 from itertools import product
 
 import pytest
-from conftest import DIGITS, LENET, SCRIPT, at_once, run, run_python, tables, top_ids
+from helpers import DIGITS, LENET, SCRIPT, at_once, run, run_python, tables, top_ids
 from numbered import save_numbered_images, wrong_answers
 
 DIGIT_TABLES = [(f"{DIGITS}[{digit}]", digit) for digit in range(10)]
