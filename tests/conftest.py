@@ -11,7 +11,7 @@ import pytest
 
 pytest.register_assert_rewrite("helpers")  # a failed assertion there is to say what it compared, as one in a test
 
-from helpers import COMPILER, channel_means, channel_means_or_failure, save_model  # noqa: E402
+from helpers import COMPILER, channel_means, channel_means_or_failure, save_model, save_with_info  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -48,3 +48,20 @@ def custom_op_library(tmp_path_factory):
         check=True,
     )
     return built
+
+
+@pytest.fixture
+def with_info(tmp_path, channel_model):
+    """Returns a function that saves the channel model with the model_info it is given."""
+    return lambda **info: save_with_info(tmp_path / "model.xml", channel_model, **info)
+
+
+@pytest.fixture(scope="session")
+def noise(tmp_path_factory):
+    """Pictures of which no two parts are alike, by width and height."""
+    folder, pictures = tmp_path_factory.mktemp("noise"), {}
+    for width, height in ((60, 40), (40, 60), (41, 7)):
+        pictures[width, height] = folder / f"{width}x{height}.png"
+        pixels = np.random.default_rng(width).integers(0, 256, (height, width, 3), np.uint8)
+        cv2.imwrite(str(pictures[width, height]), pixels)
+    return pictures

@@ -5,6 +5,7 @@ import io
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -206,3 +207,24 @@ def fail(request):
     raise MemoryError("no memory for the output")
 ov._pyopenvino.InferRequest.get_output_tensor = fail
 """
+
+
+def warnings(done):
+    """All that the script has printed to standard error, which must be `[ WARNING ]` lines."""
+    lines = our_lines(done.stderr)
+    assert all(line.startswith("[ WARNING ] ") for line in lines), done.stderr
+    return [line.removeprefix("[ WARNING ] ").rstrip("\n") for line in lines]
+
+
+def idx(magic, *sizes, data=b""):
+    return struct.pack(f">{1 + len(sizes)}I", magic, *sizes) + data
+
+
+def save_with_info(path, model, **info):
+    """Saves `model`, a path or what is loaded from one, with `info` in its model_info; returns the path."""
+    if not isinstance(model, ov.Model):
+        model = ov.Core().read_model(model)
+    for name, value in info.items():
+        model.set_rt_info(value, ["model_info", name])
+    ov.save_model(model, path, compress_to_fp16=False)
+    return path

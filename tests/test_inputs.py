@@ -1,7 +1,9 @@
 """What `-i` takes: files, folders and IDX files, and the pixels that come of them."""
 
 import os
-import struct
+import re
+import shutil
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -9,18 +11,22 @@ import pytest
 from helpers import (
     DATA,
     DIGITS,
+    LENET,
     NO_LOGITS_EITHER,
     NO_PROBABILITIES,
     PHOTOS,
+    at_once,
     channel_means,
     classify,
+    fails_with_one_line,
+    idx,
     run,
     save_model,
     scores,
     tables,
+    top_ids,
+    warnings,
 )
-
-import classification_sample_async as sample
 
 
 def test_files_and_folders_in_the_order_given(channel_model):
@@ -47,7 +53,7 @@ def test_a_folder_is_sorted_not_recursive_and_without_what_is_no_image(tmp_path,
 
 def test_an_idx_file_for_a_three_channel_model_is_gray_in_all_channels(tmp_path, channel_model):
     digits = tmp_path / "three.ubyte"
-    digits.write_bytes(struct.pack(">4I", 0x803, 3, 4, 5) + bytes([10] * 20 + [20] * 20 + [30] * 20))
+    digits.write_bytes(idx(0x803, 3, 4, 5, data=bytes([10] * 20 + [20] * 20 + [30] * 20)))
     results = classify("-m", channel_model, "-i", digits, "--infer_precision", "f32", stderr=NO_PROBABILITIES)
     assert results == [
         (f"{digits}[{index}]", [(class_id, value, None) for class_id in range(3)])
@@ -58,37 +64,6 @@ def test_an_idx_file_for_a_three_channel_model_is_gray_in_all_channels(tmp_path,
 def test_idx_files_stand_beside_others(channel_model):
     results = classify("-m", channel_model, "-i", PHOTOS[0], DIGITS, PHOTOS[1], "--softmax")
     assert [name for name, _ in results] == [str(PHOTOS[0]), *[f"{DIGITS}[{i}]" for i in range(10)], str(PHOTOS[1])]
-
-
-def test_an_idx_image_is_read_when_its_turn_comes(tmp_path):
-    path = tmp_path / "some.ubyte"
-    path.write_bytes(DIGITS.read_bytes())
-    errors = {}
-    images = sample.list_images(str(path), errors)
-    os.truncate(path, 16 + 3 * 28 * 28)
-    row = np.zeros((28, 28, 1), np.uint8)
-    read = sample.image_reader((1, 28, 28, 1), None, errors)
-    for image in images:
-        read(image, row)
-    assert errors == dict.fromkeys(images[3:], "missing: the file ends early")
-    assert np.array_equal(row.ravel(), np.frombuffer(DIGITS.read_bytes(), np.uint8)[16 + 2 * 784 : 16 + 3 * 784])
-
-
-def test_a_folder_without_images_is_an_error(tmp_path, channel_model):
-    done = run("-m", channel_model, "-i", tmp_path)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"[ ERROR ] Cannot read the folder {tmp_path}: there are no images in it\n"
-
-
-@pytest.fixture(scope="module")
-def noise(tmp_path_factory):
-    """Pictures of which no two parts are alike, by width and height."""
-    folder, pictures = tmp_path_factory.mktemp("noise"), {}
-    for width, height in ((60, 40), (40, 60), (41, 7)):
-        pictures[width, height] = folder / f"{width}x{height}.png"
-        pixels = np.random.default_rng(width).integers(0, 256, (height, width, 3), np.uint8)
-        cv2.imwrite(str(pictures[width, height]), pixels)
-    return pictures
 
 
 @pytest.mark.parametrize(
@@ -126,7 +101,7 @@ def test_center_crop_of_a_gray_idx_image(tmp_path):
     digits = tmp_path / "one.ubyte"
     pixels = np.zeros((4, 6), np.uint8)
     pixels[1:3, 2:4] = [[80, 90], [100, 110]]
-    digits.write_bytes(struct.pack(">4I", 0x803, 1, 4, 6) + pixels.tobytes())
+    digits.write_bytes(idx(0x803, 1, 4, 6, data=pixels.tobytes()))
     model = save_model(tmp_path / "gray.xml", channel_means, (1, 1, 2, 2))
     assert scores("-m", model, "-i", digits, "--center_crop", "0.5", stderr=NO_LOGITS_EITHER) == [{0: 95}]
 
@@ -156,3 +131,102 @@ def test_no_file_with_the_suffix_of_an_image_is_left_out_of_a_folder(tmp_path, c
     done = run("-m", channel_model, "-i", tmp_path, "--softmax")
     assert (done.returncode, [name for name, _ in tables(done.stdout)]) == (1, [str(tmp_path / "image.png")])
     assert done.stderr.startswith(f"[ WARNING ] {broken}: ") and done.stderr.count("\n") == 1
+
+
+def test_links_fifos_devices_and_folders_in_a_folder(tmp_path, channel_model):
+    image = tmp_path / "image.png"
+    cv2.imwrite(str(image), np.zeros((8, 8, 3), np.uint8))
+    (tmp_path / "link.png").symlink_to(image)
+    (tmp_path / "self.png").symlink_to("self.png")
+    (tmp_path / "dangling.png").symlink_to("nowhere")
+    (tmp_path / "self").symlink_to("self")
+    (tmp_path / "device.png").symlink_to("/dev/zero")
+    (tmp_path / "device").symlink_to("/dev/zero")
+    os.mkfifo(tmp_path / "fifo.png")
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "folder.png").mkdir()
+    done = run("-m", channel_model, "-i", tmp_path, image, image, "--softmax", timeout=20)
+    assert done.returncode == 1
+    assert [Path(name).name for name, _ in tables(done.stdout)] == ["image.png", "link.png", "image.png", "image.png"]
+    assert warnings(done) == [
+        f"{tmp_path}/dangling.png: No such file or directory",
+        f"{tmp_path}/device.png: is not a regular file",
+        f"{tmp_path}/fifo.png: is not a regular file",
+        f"{tmp_path}/self.png: Too many levels of symbolic links",
+    ]
+
+
+def test_paths_that_lead_nowhere(tmp_path, channel_model):
+    (tmp_path / "self").symlink_to("self")
+    os.mkfifo(tmp_path / "fifo")
+    neither = "it is neither a file nor a folder"
+    reasons = {
+        tmp_path / "self": "Too many levels of symbolic links",
+        tmp_path / "fifo": neither,
+        "/dev/zero": neither,
+        tmp_path / ("l" * 300): "File name too long",
+        PHOTOS[0] / "inside": "Not a directory",
+    }
+    for path, reason in reasons.items():
+        line = fails_with_one_line("-m", channel_model, "-i", PHOTOS[0], path)
+        assert line == f"[ ERROR ] Cannot read {path}: {reason}\n"
+
+
+def test_a_folder_without_images_is_an_error(tmp_path, channel_model):
+    empty, full = tmp_path / "empty", tmp_path / "full"
+    for folder in (empty, full, full / "folder.png"):
+        folder.mkdir()
+    (full / "text").write_text("no image")
+    (full / "notes.txt").write_text("no image")
+    for folder in (empty, full):
+        done = run("-m", channel_model, "-i", PHOTOS[0], folder)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == f"[ ERROR ] Cannot read the folder {folder}: there are no images in it\n"
+
+
+def test_no_permission(tmp_path, channel_model):
+    """Root may read everything: it gives that up for the run."""
+    if os.geteuid() == 0 and not shutil.which("setpriv"):
+        pytest.skip("root cannot give up its rights without setpriv")
+    prefix = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    for name in ("closed.png", "closed.ubyte", "closed"):  # the last one could be anything
+        shutil.copy(PHOTOS[1], tmp_path / name)
+        (tmp_path / name).chmod(0)
+    shutil.copy(PHOTOS[1], tmp_path / "open.png")
+    (tmp_path / "folder").mkdir(mode=0)
+    done = run("-m", channel_model, "-i", tmp_path, "--softmax", prefix=prefix)
+    assert done.returncode == 1
+    assert [name for name, _ in tables(done.stdout)] == [str(tmp_path / "open.png")]
+    assert warnings(done) == [f"{tmp_path}/closed{suffix}: Permission denied" for suffix in ("", ".png", ".ubyte")]
+    line = fails_with_one_line("-m", channel_model, "-i", tmp_path / "folder", prefix=prefix)
+    assert line == f"[ ERROR ] Cannot read the folder {tmp_path}/folder: Permission denied\n"
+
+
+def with_open_files(count):
+    """A command's prefix that lets it have that many files open at once."""
+    return ["sh", "-c", f'ulimit -n {count}; exec "$@"', "sh"]
+
+
+def test_more_idx_files_than_may_be_open(tmp_path):
+    """One picture of each digit in turn, each in a file of its own."""
+    content = DIGITS.read_bytes()
+    for number in range(1_100):
+        start = 16 + number % 10 * 784
+        (tmp_path / f"{number:04}.ubyte").write_bytes(idx(0x803, 1, 28, 28, data=content[start : start + 784]))
+    done = run("-m", LENET, "-i", tmp_path, "-nt", "1", prefix=with_open_files(256), timeout=20)
+    assert (done.returncode, done.stderr) == (0, "")
+    expected = [(f"{tmp_path}/{number:04}.ubyte[0]", [number % 10]) for number in range(1_100)]
+    assert [(name, top_ids(rows)) for name, rows in tables(done.stdout)] == expected
+
+
+def test_hardly_any_files_may_be_open():
+    """Besides the standard streams five or three: each image has a table or a warning, or one line says why not."""
+    counts = (8, 6)
+    for done in at_once(
+        lambda count: run("-m", LENET, "-i", DIGITS, prefix=with_open_files(count), timeout=20), counts
+    ):
+        missing = 10 - len(tables(done.stdout))
+        assert done.returncode == (missing > 0)
+        warning = rf"\[ WARNING \] {re.escape(str(DIGITS))}(\[\d\])?: Too many open files\n"
+        error = r"\[ ERROR \] Cannot [^\n]+: Too many open files[^\n]*\n"
+        assert re.fullmatch(rf"{error}|({warning}){{{missing}}}|{warning}", done.stderr) or not missing, done.stderr

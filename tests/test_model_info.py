@@ -6,35 +6,11 @@ import cv2
 import numpy as np
 import openvino as ov
 import pytest
-from helpers import (
-    NO_PROBABILITIES,
-    channel_means,
-    classify,
-    fails_with_one_line,
-    run,
-    scores,
-    tables,
-)
+from helpers import NO_PROBABILITIES, channel_means, classify, fails_with_one_line, run, save_with_info, scores, tables
 from openvino import opset13 as ops
 from openvino.preprocess import PrePostProcessor, ResizeAlgorithm
 
 AS_IT_IS = (200, 100, 40)  # what the channel model says of the picture: B, G, R
-
-
-def save_with_info(path, model, **info):
-    """Saves `model`, a path or what is loaded from one, with `info` in its model_info; returns the path."""
-    if not isinstance(model, ov.Model):
-        model = ov.Core().read_model(model)
-    for name, value in info.items():
-        model.set_rt_info(value, ["model_info", name])
-    ov.save_model(model, path, compress_to_fp16=False)
-    return path
-
-
-@pytest.fixture
-def with_info(tmp_path, channel_model):
-    """Returns a function that saves the channel model with the model_info it is given."""
-    return lambda **info: save_with_info(tmp_path / "model.xml", channel_model, **info)
 
 
 def approximately(values):
@@ -64,22 +40,14 @@ def test_preprocessing_is_taken(with_info, picture, info, expected):
     assert scores("-m", with_info(**info), "-i", picture) == [approximately(expected)]
 
 
-@pytest.fixture(scope="module")
-def noise(tmp_path_factory):
-    """A picture 60 wide and 40 high, of which no two parts are alike."""
-    path = tmp_path_factory.mktemp("noise") / "noise.png"
-    cv2.imwrite(str(path), np.random.default_rng(1).integers(0, 256, (40, 60, 3), np.uint8))
-    return path
-
-
 def means_of(pixels):
     return approximately(cv2.resize(pixels, (8, 8)).mean(axis=(0, 1)))
 
 
 @pytest.mark.parametrize("resize_type, left, right", [("standard", 0, 60), ("crop", 10, 50)])
 def test_resize_type(with_info, noise, resize_type, left, right):
-    expected = means_of(cv2.imread(str(noise))[:, left:right])
-    assert scores("-m", with_info(resize_type=resize_type), "-i", noise) == [expected]
+    expected = means_of(cv2.imread(str(noise[60, 40]))[:, left:right])
+    assert scores("-m", with_info(resize_type=resize_type), "-i", noise[60, 40]) == [expected]
 
 
 @pytest.mark.parametrize(
@@ -119,28 +87,8 @@ def test_the_command_line_wins(with_info, picture, options, expected):
 
 
 def test_center_crop_on_the_command_line_wins(with_info, noise):
-    expected = means_of(cv2.imread(str(noise))[10:30, 20:40])
-    assert scores("-m", with_info(resize_type="crop"), "-i", noise, "--center_crop", "0.5") == [expected]
-
-
-def labels_of(model, picture, *options, stderr=""):
-    [(_, rows)] = classify("-m", model, "-i", picture, "--softmax", *options, stderr=stderr)
-    return {class_id: label for class_id, _, label in rows}
-
-
-def test_whose_labels_win(tmp_path, channel_model, with_info, picture):
-    """Those of --labels over those in model_info over those beside the model."""
-    model, given = with_info(labels="sky_blue grass red_hot_fire"), tmp_path / "given.txt"
-    (tmp_path / "model.labels").write_text("one\ntwo\nthree\n")
-    given.write_text("eins\nzwei\ndrei\n")
-    assert labels_of(model, picture) == {0: "sky blue", 1: "grass", 2: "red hot fire"}
-    assert labels_of(model, picture, "--labels", given) == {0: "eins", 1: "zwei", 2: "drei"}
-    assert labels_of(with_info(labels=""), picture) == {0: "one", 1: "two", 2: "three"}
-
-
-def test_another_number_of_labels_than_classes(with_info, picture):
-    warning = re.escape("[ WARNING ] model_info has 2 labels, the model 3 classes\n")
-    assert labels_of(with_info(labels="sky grass"), picture, stderr=warning) == {0: "sky", 1: "grass", 2: None}
+    expected = means_of(cv2.imread(str(noise[60, 40]))[10:30, 20:40])
+    assert scores("-m", with_info(resize_type="crop"), "-i", noise[60, 40], "--center_crop", "0.5") == [expected]
 
 
 @pytest.mark.parametrize(
@@ -208,9 +156,9 @@ def test_nothing_is_added_to_embedded_processing(tmp_path, channel_model, noise,
         tmp_path / "embedded.xml", embedded(channel_model, resized),
         **EMBEDDED, embedded_processing=yes, resize_type=resize_type,
     )  # fmt: skip
-    pixels = cv2.imread(str(noise))[:, 10:50] if cropped else cv2.imread(str(noise))
+    pixels = cv2.imread(str(noise[60, 40]))[:, 10:50] if cropped else cv2.imread(str(noise[60, 40]))
     rgb = cv2.resize(pixels, (8, 8)).mean(axis=(0, 1))[::-1]
-    [(_, rows)] = classify("-m", model, "-i", noise, "--infer_precision", "f32", stderr=NO_PROBABILITIES)
+    [(_, rows)] = classify("-m", model, "-i", noise[60, 40], "--infer_precision", "f32", stderr=NO_PROBABILITIES)
     assert {row[0]: row[1] for row in rows} == approximately((rgb - [10, 20, 30]) / [2, 4, 5])
     assert {row[0]: row[2] for row in rows} == {0: "red", 1: "green", 2: "blue"}
 

@@ -1,6 +1,8 @@
 """Models as people have them: channel order, mean, scale, logits, layouts, types, shapes, batches."""
 
+import os
 import re
+import shutil
 
 import cv2
 import numpy as np
@@ -8,7 +10,9 @@ import openvino as ov
 import pytest
 from helpers import (
     DATA,
+    DIGITS,
     EFFICIENTNET,
+    LENET,
     NO_LOGITS_EITHER,
     NO_PROBABILITIES,
     NOT_ADDING_UP,
@@ -24,6 +28,7 @@ from helpers import (
     scores,
     tables,
     top_ids,
+    warnings,
 )
 from openvino import opset13 as ops
 from openvino.preprocess import PrePostProcessor
@@ -476,3 +481,60 @@ def test_infer_precision(channel_model, picture):
     done = run(*options, "f7")
     assert (done.returncode, done.stdout) == (2, "")
     assert "error: argument --infer_precision: invalid choice: 'f7'" in done.stderr
+
+
+def test_a_model_whose_name_is_not_utf8_is_read_or_an_error(tmp_path):
+    model = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.onnx")
+    shutil.copy(LENET, model)
+    done = run_process("-m", model, "-i", DIGITS)
+    if done.returncode == 0:
+        assert [top_ids(rows)[0] for _, rows in tables(done.stdout)] == list(range(10))
+    else:
+        assert done.stderr.startswith(f"[ ERROR ] Cannot read the model {model}: ") and done.stderr.count("\n") == 1
+
+
+def test_models_with_two_inputs_or_outputs(tmp_path):
+    left, right = (ops.parameter([1, 3, 8, 8], np.float32, name=name) for name in ("left", "right"))
+    ov.save_model(ov.Model([channel_means(ops.add(left, right))], [left, right]), tmp_path / "inputs.xml")
+    outputs = save_model(
+        tmp_path / "outputs.xml", lambda image: [channel_means(image), channel_means(ops.negative(image))]
+    )
+    sentence = "Models with only 1 input and output are supported"
+    fails_with_one_line("-m", tmp_path / "inputs.xml", "-i", PHOTOS[0], naming=[sentence, "not 2 and 1"])
+    fails_with_one_line("-m", outputs, "-i", PHOTOS[0], naming=[sentence, "not 1 and 2"])
+
+
+@pytest.mark.parametrize(
+    "shape, named",
+    [
+        ((1, 3), "[1,3]"),
+        ((3, 8, 8), "[3,8,8]"),
+        ((1, 3, 1, 8, 8), "[1,3,1,8,8]"),
+        ((1, 4, 8, 8), "only 1 or 3 channels are supported"),
+    ],
+    ids=str,
+)
+def test_inputs_that_are_no_images(tmp_path, shape, named):
+    model = save_model(tmp_path / "model.xml", lambda image: ops.reshape(image, np.array([1, -1]), False), shape)
+    fails_with_one_line("-m", model, "-i", PHOTOS[0], naming=[named])
+
+
+def test_integer_output(tmp_path, picture):
+    def classified(element_type):
+        path = tmp_path / f"{element_type.__name__}.xml"
+        model = save_model(path, lambda image: ops.convert(channel_means(image), element_type))
+        return run("-m", model, "-i", picture)
+
+    for element_type in (np.int32, np.int64):
+        done = classified(element_type)
+        assert done.returncode == 0
+        assert tables(done.stdout) == [(str(picture), [(0, 200, None), (1, 100, None), (2, 40, None)])]
+        assert warnings(done) == ["The model's outputs are not probabilities (40 to 200)"]
+    done = classified(np.uint8)  # of 256
+    assert tables(done.stdout) == [(str(picture), [(0, 0.78125, None), (1, 0.390625, None), (2, 0.15625, None)])]
+    assert warnings(done) == ["The model's outputs do not add up to 1 (1.32812 to 1.32812)"]
+
+
+def test_the_current_folder_is_no_model(tmp_path, picture):
+    line = fails_with_one_line("-m", ".", "-i", picture, cwd=tmp_path)
+    assert line.startswith("[ ERROR ] Cannot read the model .: ")

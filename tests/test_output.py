@@ -14,16 +14,17 @@ from helpers import (
     ROOT,
     always,
     as_before_python_3_13,
-    channel_means,
     classify,
     fails_with_one_line,
-    protobuf,
     run,
     run_process,
     save_model,
     scores,
     tables,
+    top_ids,
+    warnings,
 )
+from openvino import opset13 as ops
 
 # The output that the documentation of the official Python sample of 2022 shows, up to the second table.
 DOCUMENTED = """\
@@ -154,36 +155,19 @@ def test_verbose_adds_the_lines_of_the_cpp_sample(unlabelled):
 
 
 def test_verbose_adds_the_traceback_of_an_error():
-    options = ("-m", LENET, "-i", ROOT / "no-such-path")
-    plain, verbose = run(*options).stderr, run(*options, "-v").stderr
-    assert "Traceback" not in plain
-    assert verbose.startswith("Traceback (most recent call last):\n") and verbose.endswith(f"\n{plain}")
-
-
-def test_labels_beside_the_model_and_number_top():
-    done = run("-m", EFFICIENTNET, "-i", DATA / "images" / "chelsea.png", "-nt", "3", "--infer_precision", "f32")
-    assert done.returncode == 0
-    table = done.stdout.splitlines()[5:11]
-    assert table[:3] == [
-        "[ INFO ] Top 3 results:", "[ INFO ] class_id probability label", "[ INFO ] --------------------------"
-    ]  # fmt: skip
-    # The figure is what `reference_probabilities` of test_results.py gives.
-    assert re.fullmatch(r"\[ INFO \] 285      0\.785\d{4}   Egyptian cat", table[3])
+    path = ROOT / "no-such-path"
+    options = ("-m", LENET, "-i", path)
+    line = f"[ ERROR ] Cannot read {path}: No such file or directory\n"
+    assert fails_with_one_line(*options) == line
+    done = run(*options, "-v")
+    assert done.returncode == 1
+    assert done.stderr.startswith("Traceback (most recent call last):\n") and done.stderr.endswith("\n" + line)
+    assert "\nFileNotFoundError: " in done.stderr and ", in classify_images\n" in done.stderr
 
 
 def test_fewer_classes_than_number_top(channel_model):
     [(_, rows)] = classify("-m", channel_model, "-i", PHOTOS[0], "--softmax")
     assert sorted(class_id for class_id, _, _ in rows) == [0, 1, 2]
-
-
-def test_label_files_with_and_without_wordnet_ids(tmp_path, channel_model):
-    plain, wordnet = tmp_path / "plain.txt", tmp_path / "wordnet.txt"
-    plain.write_text("tench, Tinca tinca\ngoldfish\nshark\n")
-    wordnet.write_text("n01440764 tench, Tinca tinca\nn01443537 goldfish\nn01484850 shark")
-    options = ("-m", channel_model, "-i", PHOTOS[0], "--softmax", "--labels")
-    for labels in (plain, wordnet):
-        [(_, rows)] = classify(*options, labels)
-        assert {row[0]: row[2] for row in rows} == {0: "tench, Tinca tinca", 1: "goldfish", 2: "shark"}
 
 
 def test_number_iter_reports_throughput_before_the_closing_line():
@@ -237,72 +221,6 @@ def test_no_arguments_print_the_whole_help_and_an_error():
     assert "error: the following arguments are required: -m/--model, -i/--input" in done.stderr
 
 
-def save_saved_model(folder):
-    """Saves TensorFlow's kind of model, a folder, whose scores for images [1,8,8,3] are the means of the channels."""
-
-    def attribute(key, number, value):
-        return 5, protobuf((1, key), (2, protobuf((number, value))))
-
-    def shape(*sizes):
-        return protobuf(*[(2, protobuf((1, size))) for size in sizes])
-
-    def tensor_info(name, *sizes):
-        return protobuf((1, name), (2, 1), (3, shape(*sizes)))
-
-    axes = protobuf((1, 3), (2, shape(2)), (4, np.array([1, 2], np.int32).tobytes()))
-    image = ((1, "image"), (2, "Placeholder"), attribute("dtype", 6, 1), attribute("shape", 7, shape(1, 8, 8, 3)))
-    constant = ((1, "axes"), (2, "Const"), attribute("dtype", 6, 3), attribute("value", 8, axes))
-    mean = ((1, "means"), (2, "Mean"), (3, "image"), (3, "axes"), attribute("T", 6, 1), attribute("Tidx", 6, 3))
-    graph = protobuf(*[(1, protobuf(*node)) for node in (image, constant, mean)])
-    signature = protobuf(
-        (1, protobuf((1, "image"), (2, tensor_info("image:0", 1, 8, 8, 3)))),
-        (2, protobuf((1, "means"), (2, tensor_info("means:0", 1, 3)))),
-        (3, "tensorflow/serving/predict"),
-    )
-    meta_graph = protobuf(
-        (1, protobuf((4, "serve"))), (2, graph), (5, protobuf((1, "serving_default"), (2, signature)))
-    )
-    folder.mkdir()
-    (folder / "saved_model.pb").write_bytes(protobuf((1, 1), (2, meta_graph)))
-    return folder
-
-
-@pytest.mark.parametrize("ending", ["", "/", "/."])
-def test_labels_beside_a_model_that_is_a_folder(tmp_path, picture, ending):
-    """A folder's name has no suffix, dots or not."""
-    folder = save_saved_model(tmp_path / "fer_v1.0")
-    (tmp_path / "fer_v1.labels").write_text("of\nanother\nmodel\n")
-    arguments = ("-m", f"{folder}{ending}", "-i", picture, "--softmax")
-    assert labels_of(*arguments) == {0: None, 1: None, 2: None}
-    (tmp_path / "fer_v1.0.labels").write_text("blue\ngreen\nred\n")
-    assert labels_of(*arguments) == {0: "blue", 1: "green", 2: "red"}
-
-
-def labels_of(*arguments):
-    [(_, rows)] = classify(*arguments)
-    return {class_id: label for class_id, _, label in rows}
-
-
-def test_labels_beside_a_model_with_dots_in_its_name(tmp_path, picture):
-    model = save_model(tmp_path / "fer.v1.0.xml", channel_means)
-    (tmp_path / "fer.labels").write_text("of\nanother\nmodel\n")
-    (tmp_path / "fer.v1.0.labels").write_text("blue\ngreen\nred\n")
-    assert labels_of("-m", model, "-i", picture, "--softmax") == {0: "blue", 1: "green", 2: "red"}
-
-
-def test_a_model_name_as_long_as_a_file_system_allows(tmp_path, channel_model, picture):
-    """With `.xml` it has 253 letters; with `.labels` it would have 256, one too many."""
-    model = tmp_path / f"{'m' * 249}.xml"
-    for suffix in (".xml", ".bin"):
-        model.with_suffix(suffix).symlink_to(channel_model.with_suffix(suffix))
-    assert labels_of("-m", model, "-i", picture, "--softmax") == {0: None, 1: None, 2: None}
-
-
-def test_the_current_folder_is_no_model(tmp_path, picture):
-    line = fails_with_one_line("-m", ".", "-i", picture, cwd=tmp_path)
-    assert line.startswith("[ ERROR ] Cannot read the model .: ")
-
-
 def test_cache_folder(tmp_path, channel_model, picture):
     """It is made, then used, and other options do not get what is cached for these."""
     folder = tmp_path / "new" / "cache"
@@ -337,11 +255,13 @@ def usage_error_of(option, value):
     """The error's text behind the option's name."""
     arguments = {"-m": LENET, "-i": DIGITS, option: value}
     done = run(*[word for pair in arguments.items() for word in pair])
-    assert (done.returncode, done.stdout) == (2, "")
+    assert (done.returncode, done.stdout, done.stderr.count("error: ")) == (2, "", 1)
     return re.search(rf"error: argument (?:{option}|{option}/\S+|\S+/{option}): (.*)\n\Z", done.stderr)[1]
 
 
-@pytest.mark.parametrize("option", ["-m", "-i", "--labels", "-l", "-pp", "-cdir"])
+@pytest.mark.parametrize(
+    "option", ["-m", "-i", "-l", "-pp", "--labels", "-cdir", "--model", "--cpu_extension", "--plugin_dir"]
+)
 def test_an_empty_path_is_a_usage_error(option):
     assert usage_error_of(option, "") == "must be a path, not ''"
 
@@ -400,3 +320,21 @@ def test_an_undecodable_file_is_a_warning_and_the_others_are_classified(tmp_path
     assert done.returncode == 1
     assert [name for name, _ in tables(done.stdout)] == [str(PHOTOS[0]), str(PHOTOS[1])]
     assert f"[ WARNING ] {broken}: cannot be decoded as an image\n" in done.stderr
+
+
+def test_nan_never_ranks_above_a_number(tmp_path):
+    """Log of -1, 0 and 1 at classes 0, 1, 2 and again: NaN, -inf, 0."""
+    constants = np.array([[-1, 0, 1, -1, 0, 1]], np.float32)
+
+    def build(image):
+        zero = ops.multiply(ops.reduce_mean(image, np.array([1, 2, 3])), np.float32(0))
+        return ops.log(ops.add(ops.unsqueeze(zero, np.array(1)), constants))
+
+    done = run("-m", save_model(tmp_path / "nan.xml", build), "-i", PHOTOS[0], "--infer_precision", "f32")
+    assert done.returncode == 0
+    assert warnings(done) == [
+        "The model's outputs contain NaN: check mean and scale values, or try --infer_precision f32"
+    ]
+    [(_, rows)] = tables(done.stdout)
+    assert top_ids(rows) == [2, 5, 1, 4, 0, 3]
+    assert [str(row[1]) for row in rows] == ["0.0", "0.0", "-inf", "-inf", "nan", "nan"]

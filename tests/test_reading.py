@@ -13,7 +13,7 @@ from itertools import count
 import cv2
 import numpy as np
 import pytest
-from helpers import LENET, NO_PROBABILITIES, SCRIPT, classify, run, save_model
+from helpers import DIGITS, LENET, NO_PROBABILITIES, SCRIPT, classify, fails_with_one_line, run, save_model
 from openvino import opset13 as ops
 
 import classification_sample_async as sample
@@ -289,3 +289,8 @@ def test_progress_of_many_images_on_a_terminal(tmp_path):
 def test_no_progress_for_a_few_images(tmp_path):
     save_black_images(tmp_path, 5)
     assert run_on_terminal(tmp_path, "null") == ""
+
+
+def test_a_batch_that_does_not_fit_into_memory():
+    line = fails_with_one_line("-m", LENET, "-i", DIGITS, "-b", "2000000000")
+    assert line.startswith("[ ERROR ] Cannot read images in batches of 2000000000: ")

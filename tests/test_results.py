@@ -1,12 +1,28 @@
 """Classes and probabilities, against paths that share nothing with the script but the model."""
 
 import shutil
+import subprocess
+import sys
 
 import cv2
 import numpy as np
 import openvino as ov
 import pytest
-from helpers import DATA, DIGITS, EFFICIENTNET, LENET, PHOTOS, at_once, classify, run, run_process, tables, top_ids
+from helpers import (
+    DATA,
+    DIGITS,
+    EFFICIENTNET,
+    LENET,
+    PHOTOS,
+    SCRIPT,
+    at_once,
+    classify,
+    run,
+    run_process,
+    tables,
+    top_ids,
+)
+from numbered import save_numbered_images, wrong_answers
 
 
 def reference_probabilities(model_path, photo):
@@ -95,3 +111,34 @@ def test_the_batch_comes_from_the_image_count(many_photos, count, batches):
     assert f"[ INFO ] Set batch size {batches[0]}\n" in done.stdout
     assert done.stdout.count(" async request execution\n") == len(batches)
     assert len(tables(done.stdout)) == count
+
+
+@pytest.fixture(scope="module")
+def numbers(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("numbers")
+    return folder / "numbers.xml", save_numbered_images(folder, 60_000)
+
+
+def test_60000_images_each_with_its_own_answer(numbers):
+    model, images = numbers
+    done = run("-m", model, "-i", images, "-nt", "2", "-b", "32", "-nireq", "4", "--infer_precision", "f32")
+    assert done.returncode == 0
+    assert wrong_answers(done.stdout, images, 60_000) == 0
+
+
+def test_each_answer_at_its_image_with_single_image_requests(tmp_path, numbers):
+    images = save_numbered_images(tmp_path, 5_000)
+    done = run(
+        "-m", numbers[0], "-i", images, "-nt", "2", "-b", "1", "-nireq", "4", "-ni", "2", "--infer_precision", "f32"
+    )
+    assert done.returncode == 0
+    assert wrong_answers(done.stdout, images, 5_000) == 0
+
+
+def test_eight_runs_at_once():
+    command = [sys.executable, SCRIPT, "-m", EFFICIENTNET, "-i", DATA / "images"]
+    alone = subprocess.run(command, capture_output=True, timeout=60).stdout
+    together = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(8)]
+    for process in together:
+        assert process.communicate(timeout=100) == (alone, b"")
+        assert process.returncode == 0

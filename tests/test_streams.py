@@ -9,9 +9,12 @@ import sys
 import time
 from importlib.machinery import PathFinder
 from itertools import product
+from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
-from helpers import DIGITS, LENET, SCRIPT, at_once, run, run_python, tables, top_ids
+from helpers import DATA, DIGITS, EFFICIENTNET, LENET, SCRIPT, at_once, run, run_python, tables, top_ids
 from numbered import save_numbered_images, wrong_answers
 
 DIGIT_TABLES = [(f"{DIGITS}[{digit}]", digit) for digit in range(10)]
@@ -143,3 +146,72 @@ def test_the_watch_sees_openvino_telemetry(tmp_path):
     changed.write_text(source)
     done = watched(changed, tmp_path)
     assert done.returncode == 3 and done.stderr.splitlines()[-1] in ("os.fork", "subprocess.Popen", "socket.__new__")
+
+
+NAMES = [
+    b"plain.png", b"with spaces.png", b"new\nline.png", b"quote'\".png", "é中.png".encode(), b"not-utf8-\xff\xfe.png",
+    b"[3].png", b"%s{}.png", b"-nt.png", b"l" * 251 + b".png",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "environment", [{}, {"LC_ALL": "C"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}]
+)
+def test_names_and_labels_are_printed_as_the_bytes_they_are(tmp_path, channel_model, environment):
+    for name in NAMES:
+        with open(os.fsencode(tmp_path) + b"/" + name, "wb") as file:
+            file.write(cv2.imencode(".png", np.full((8, 8, 3), (9, 5, 1), np.uint8))[1].tobytes())
+    broken = b"broken-\xff\n.png"
+    open(os.fsencode(tmp_path) + b"/" + broken, "wb").close()
+    labels = tmp_path / "labels.txt"
+    labels.write_bytes("Käse\n中\n".encode() + b"latin-1 \xe9\n")
+    done = subprocess.run(
+        [sys.executable, SCRIPT, "-m", channel_model, "-i", tmp_path, "--labels", labels, "--softmax"],
+        capture_output=True, env={**os.environ, **environment}, timeout=60,
+    )  # fmt: skip
+    folder = os.fsencode(tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == b"[ WARNING ] " + folder + b"/" + broken + b": cannot be decoded as an image\n"
+    paths = re.findall(rb"\[ INFO \] Image path: (.*?)\n\[ INFO \] Top", done.stdout, flags=re.S)
+    # Python sorts names as text, in which bytes that are not UTF-8 come after all else.
+    assert sorted(paths) == sorted(folder + b"/" + name for name in NAMES)
+    assert done.stdout.count("   Käse\n".encode()) == done.stdout.count("   中\n".encode()) == len(NAMES)
+    assert done.stdout.count(b"   latin-1 \xe9\n") == len(NAMES)
+
+
+def test_head_ends_it_quietly():
+    done = subprocess.run(
+        f"{sys.executable} {SCRIPT} -m {LENET} -i {DIGITS} {DIGITS} {DIGITS} | head -3",
+        shell=True, capture_output=True, text=True, timeout=20,
+    )  # fmt: skip
+    assert (done.stdout.count("\n"), done.stderr) == (3, "")
+
+
+def start_until_it_imports(*args, prefix=()):
+    """Starts the script and waits until it loads OpenCV: by then it has dealt with SIGINT."""
+    process = subprocess.Popen(
+        [*prefix, sys.executable, SCRIPT, *args], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    while process.poll() is None and "/cv2" not in Path(f"/proc/{process.pid}/maps").read_text():
+        time.sleep(0.001)
+    return process
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs Linux's /proc")
+@pytest.mark.parametrize("delay", [0, 0.1, 0.2, 0.35, 0.6])
+def test_ctrl_c_at_any_moment(delay):
+    process = start_until_it_imports("-m", EFFICIENTNET, "-i", *[DATA / "images"] * 80, "-ni", "1000")
+    time.sleep(delay)
+    process.send_signal(signal.SIGINT)
+    _, printed = process.communicate(timeout=2)
+    assert (process.returncode, printed) == (-signal.SIGINT, "")
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs Linux's /proc")
+def test_ctrl_c_is_ignored_where_the_parent_ignores_it():
+    """As behind nohup, or in the background of a shell script."""
+    ignoring = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]
+    process = start_until_it_imports("-m", LENET, "-i", DIGITS, prefix=ignoring)
+    process.send_signal(signal.SIGINT)
+    _, printed = process.communicate(timeout=20)
+    assert (process.returncode, printed) == (0, "")

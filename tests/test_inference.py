@@ -1,0 +1,217 @@
+"""`infer_in_order`, in the sample and alone: what waits is bounded, a failure is reported, any end is a clean end."""
+
+import re
+import sys
+import weakref
+
+import cv2
+import numpy as np
+import openvino as ov
+import pytest
+from helpers import (
+    DIGITS,
+    FAILING_CALLBACK,
+    LENET,
+    NO_PROBABILITIES,
+    PHOTOS,
+    at_once,
+    classify,
+    paste,
+    run_process,
+    run_python,
+    tables,
+)
+from openvino import opset13 as ops
+
+import classification_sample_async as sample
+
+REQUESTS_IN_FLIGHT = f"""
+core = ov.Core()
+model = core.read_model({str(LENET)!r})
+model.reshape([256, 1, 28, 28])  # small to load, and yet long to infer
+queue = ov.AsyncInferQueue(core.compile_model(model, "CPU", {{"PERFORMANCE_HINT": "THROUGHPUT"}}), 4)
+
+def inputs(lost=None):
+    for number in range(20):
+        if number == lost:
+            raise ConnectionError("lost")
+        yield number, np.zeros((256, 1, 28, 28), np.float32)
+"""
+
+
+ENDS = {
+    "exhausted": ("assert [key for key, _ in infer_in_order(queue, inputs())] == list(range(20))", 0, ""),
+    "break": ("for key, output in infer_in_order(queue, inputs()):\n    break", 0, ""),
+    "left": ("results = infer_in_order(queue, inputs())\nnext(results)", 0, ""),
+    "exception": ("for key, output in infer_in_order(queue, inputs()):\n    raise KeyError(key)", 1, "KeyError: 0"),
+    "exit": ("for key, output in infer_in_order(queue, inputs()):\n    sys.exit(7)", 7, ""),
+    "source": ("for key, output in infer_in_order(queue, inputs(10)):\n    pass", 1, "ConnectionError: lost"),
+    "queue-first": (
+        """
+def infer(compiled_model, count):
+    queue = ov.AsyncInferQueue(compiled_model, 4)
+    return [key for key, _ in islice(infer_in_order(queue, inputs()), count)]
+
+compiled_model = core.compile_model(model, "CPU", {"PERFORMANCE_HINT": "THROUGHPUT"})
+for count in (20, 20, 1, 20):
+    assert infer(compiled_model, count) == list(range(count))
+""",
+        0,
+        "",
+    ),
+    "callback": (
+        f"{FAILING_CALLBACK}\nfor result in infer_in_order(queue, inputs()):\n    pass",
+        1,
+        "MemoryError: no memory for the output",
+    ),
+    "callback-and-again": (
+        f"""
+get_output_tensor = ov._pyopenvino.InferRequest.get_output_tensor
+{FAILING_CALLBACK}
+try:
+    list(infer_in_order(queue, inputs()))
+except MemoryError:
+    ov._pyopenvino.InferRequest.get_output_tensor = get_output_tensor
+assert [key for key, _ in infer_in_order(queue, inputs())] == list(range(20))
+""",
+        0,
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("program, status, last_line", ENDS.values(), ids=ENDS)
+def test_any_end_is_a_clean_end(tmp_path, program, status, last_line):
+    ends_five_times(tmp_path, REQUESTS_IN_FLIGHT + program, status, last_line)
+
+
+def test_the_end_of_a_failed_inference_is_clean(tmp_path, failing_model):
+    """After twenty that succeed."""
+    program = f"""
+queue = ov.AsyncInferQueue(ov.Core().compile_model({str(failing_model)!r}, "CPU"), 4)
+images = [np.full((1, 3, 8, 8), 3 if number < 20 else 200, np.float32) for number in range(40)]
+for key, output in infer_in_order(queue, enumerate(images)):
+    assert key < 20
+"""
+    ends_five_times(tmp_path, program, 1, "RuntimeError: ")
+
+
+def ends_five_times(folder, program, status, error):
+    """Five runs, as what goes wrong with threads does not go wrong each time."""
+    path = paste(folder / "program.py", ["infer_in_order"], program)
+    for done in at_once(lambda _: run_python(path, timeout=20), range(5)):
+        assert (done.returncode, done.stdout) == (status, ""), done.stderr
+        if error:
+            assert [line for line in done.stderr.splitlines() if line.startswith(error)], done.stderr
+        else:
+            assert done.stderr == ""
+
+
+class RecordingQueue(ov.AsyncInferQueue):
+    """Keeps a weak reference to the first callback that it is given."""
+
+    callback = None
+
+    def set_callback(self, callback):
+        self.callback = self.callback or weakref.ref(callback)
+        super().set_callback(callback)
+
+
+@pytest.fixture(scope="module")
+def compiled_lenet():
+    return ov.Core().compile_model(LENET, "CPU", {"PERFORMANCE_HINT": "THROUGHPUT"})
+
+
+@pytest.fixture
+def patient_threads():
+    """A thread that waits for the interpreter does not ask for it before a minute is over."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(60)
+    yield
+    sys.setswitchinterval(usual)
+
+
+def digits(lost=None):
+    for number in range(20):
+        if number == lost:
+            raise ConnectionError
+        yield number, np.zeros((1, 1, 28, 28), np.float32)
+
+
+@pytest.mark.parametrize("end", ["exhausted", "closed", "source", "callback"])
+def test_at_the_end_nothing_holds_the_callback(compiled_lenet, monkeypatch, patient_threads, end):
+    """OpenVINO's threads have let go of it, though each has to wait until this one gives up the interpreter."""
+
+    def no_memory(request):
+        raise MemoryError
+
+    if end == "callback":
+        monkeypatch.setattr(ov._pyopenvino.InferRequest, "get_output_tensor", no_memory)
+    for _ in range(2 if end == "callback" else 400):
+        queue = RecordingQueue(compiled_lenet, 4)
+        results = sample.infer_in_order(queue, digits(10 if end == "source" else None))
+        try:
+            for _ in results:
+                assert queue.callback()
+                if end == "closed":
+                    break
+            results.close()
+        except (ConnectionError, MemoryError) as error:
+            raised = type(error)
+            assert queue.callback() is None, "while the error is dealt with"
+        else:
+            raised = None
+        assert raised == {"source": ConnectionError, "callback": MemoryError}.get(end)
+        assert queue.callback() is None
+
+
+def test_results_that_wait_for_a_slow_one_are_bounded():
+    """A model that multiplies matrices as often as its input says; the first image is a thousand times as slow."""
+    image, matrix = ops.parameter([1, 1], np.float32), ops.parameter([150, 150], np.float32)
+    product = ops.tanh(ops.matmul(matrix, matrix, False, False))
+    always = ops.constant(np.array(True))
+    loop = ops.loop(ops.squeeze(ops.convert(image, np.int32), np.array([0, 1])), always)
+    loop.set_function(ov.Model([product, ops.constant(np.array(True))], [matrix]))
+    loop.set_special_body_ports([-1, 1])
+    start = ops.constant(np.full((150, 150), 0.001, np.float32))
+    loop.set_merged_input(matrix, start.output(0), product.output(0))
+    model = ov.Model([loop.get_iter_value(product.output(0), -1)], [image])
+    queue = ov.AsyncInferQueue(ov.Core().compile_model(model, "CPU", {"NUM_STREAMS": "2"}), 4)
+    taken = []
+
+    def inputs():
+        for number in range(1000):
+            taken.append(number)
+            yield number, np.full((1, 1), 1 if number else 3000, np.float32)
+
+    results = sample.infer_in_order(queue, inputs())
+    assert next(results)[0] == 0
+    assert 4 < len(taken) <= 4 * 8 + 1
+    assert [number for number, _ in results] == list(range(1, 1000))
+
+
+def test_failure_inside_inference(failing_model, tmp_path):
+    dark = tmp_path / "dark.png"
+    cv2.imwrite(str(dark), np.full((8, 8, 3), 3, np.uint8))
+    classify("-m", failing_model, "-i", dark, stderr=NO_PROBABILITIES)
+    for images in ([PHOTOS[0]], [PHOTOS[0]] * 50, [dark] * 20 + [PHOTOS[0]] * 20):
+        done = run_process("-m", failing_model, "-i", *images, "-b", "1", "-nireq", "4", timeout=20)
+        assert done.returncode == 1
+        assert re.search(r"^\[ ERROR \] Inference failed: .+$", done.stderr, flags=re.M)
+        assert done.stderr.count("[ ERROR ]") == 1 and "Traceback" not in done.stderr
+
+
+def test_failure_inside_the_callback():
+    """As a program: test_copying.py has it several times, for what it does to the process."""
+    program = f"""
+import sys, openvino as ov, classification_sample_async as sample
+{FAILING_CALLBACK}
+sys.exit(sample.main(sys.argv[1:]))
+"""
+
+    def failed(options):
+        done = run_python("-c", program, "-m", LENET, "-i", DIGITS, *options, timeout=20)
+        return done.returncode, tables(done.stdout), done.stderr
+
+    options = [(), ("-b", "1", "-nireq", "3", "-ni", "5")]
+    assert at_once(failed, options) == [(1, [], "[ ERROR ] Inference failed: no memory for the output\n")] * 2
