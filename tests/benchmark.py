@@ -35,92 +35,12 @@ EFFICIENTNET = ROOT / "data" / "efficientnet-lite0.xml"
 LENET = ROOT / "data" / "lenet.onnx"
 PHOTOS = sorted((ROOT / "data" / "images").iterdir())
 PARTS = ["runs", "one", "cores", "app", "batches", "long", "soak"]
+PLAIN_SAMPLE = (sys.executable, Path(__file__).with_name("plain_sample.py"), "-m", EFFICIENTNET, "-i")
+PROGRAMS = Path(__file__).with_name("benchmark_programs.py")
 CORES = len(os.sched_getaffinity(0))
 USERS_ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 USERS_ENVIRONMENT.pop("CI", None)  # with it openvino_telemetry, which the plain sample imports, does nothing
 GRAIN = 4  # standard deviation, as of a small sensor in daylight: makes the JPEGs as large as a camera's
-
-# A plain sample in the style of the official one: one image per request, no hint, tables printed in the callback.
-PLAIN_SAMPLE = """
-import argparse, logging, sys
-import cv2, numpy as np, openvino as ov
-
-def print_table(request, path):
-    probabilities = next(iter(request.results.values())).ravel()
-    logging.info(f"Image path: {path}")
-    logging.info("Top 10 results:")
-    logging.info("class_id probability")
-    logging.info("--------------------")
-    for class_id in np.argsort(probabilities)[::-1][:10]:
-        logging.info(f"{class_id:<8} {probabilities[class_id]:.7f}")
-    logging.info("")
-
-parser = argparse.ArgumentParser()
-parser.add_argument("-m")
-parser.add_argument("-i", nargs="+")
-args = parser.parse_args()
-logging.basicConfig(format="[ %(levelname)s ] %(message)s", level=logging.INFO, stream=sys.stdout)
-core = ov.Core()
-model = core.read_model(args.m)
-ppp = ov.preprocess.PrePostProcessor(model)
-ppp.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
-ppp.input().model().set_layout(ov.Layout("NCHW"))
-ppp.output().tensor().set_element_type(ov.Type.f32)
-model = ppp.build()
-_, height, width, _ = model.input().shape
-queue = ov.AsyncInferQueue(core.compile_model(model, "CPU"))
-queue.set_callback(print_table)
-for path in args.i:
-    image = cv2.imread(path)
-    resized = cv2.resize(image, (width, height))
-    queue.start_async({0: resized[np.newaxis]}, path)
-queue.wait_all()
-"""
-
-# CPU seconds that decoding and resizing take alone, in one thread, with the sample's own function.
-DECODE_ALONE = """
-import sys, time
-import numpy as np
-import classification_sample_async as sample
-errors = {}
-images = [image for path in sample.list_files(sys.argv[1]) for image in sample.list_images(path, errors)]
-row, read = np.empty((224, 224, 3), np.uint8), sample.image_reader([1, 224, 224, 3], None, errors)
-start = time.process_time()
-for image in images:
-    read(image, row)
-print(time.process_time() - start)
-"""
-
-# The sample where it finds as many cores as it is told, and decoding an image takes 20 ms of each.
-ON_SIMULATED_CORES = """
-import os, sys, time
-os.sched_getaffinity = lambda pid: range(int(sys.argv[1]))
-import cv2, numpy as np
-import classification_sample_async as sample
-def decode_for_20_ms(path, *_):
-    time.sleep(0.02)
-    return np.full((64, 64), 99, np.uint8)
-cv2.imread = decode_for_20_ms
-sys.exit(sample.main(sys.argv[2:]))
-"""
-
-# CPU seconds that inference of as many images takes alone, with the sample's model, batch and hint.
-INFER_ALONE = """
-import sys, time
-import openvino as ov
-import classification_sample_async as sample
-core, count = ov.Core(), int(sys.argv[2])
-model = sample.build_preprocessing(core.read_model(sys.argv[1]))
-batch_size = sample.apply_batch_size(model, sample.DEFAULT_BATCH_LIMIT)
-queue = ov.AsyncInferQueue(core.compile_model(model, "CPU", {"PERFORMANCE_HINT": "THROUGHPUT"}))
-tensor = ov.Tensor(ov.Type.u8, model.input().shape)
-tensor.data[:] = 127
-start = time.process_time()
-for _ in range(count // batch_size):
-    queue.start_async(tensor)
-queue.wait_all()
-print(time.process_time() - start)
-"""
 
 
 @dataclass(frozen=True)
@@ -155,9 +75,15 @@ def sample(model, *options):
     return (sys.executable, SCRIPT, "-m", model, *options)
 
 
+def program(*arguments):
+    """The command that runs a function of benchmark_programs.py."""
+    return (sys.executable, PROGRAMS, *arguments)
+
+
 def printed_number(*command):
     command = list(map(str, command))
-    return float(subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=USERS_ENVIRONMENT)
+    return float(done.stdout)
 
 
 def in_another_process(function, *arguments):
@@ -172,12 +98,6 @@ def median_ratio(numerators, denominators):
 
 def report(what, against, value, target, detail=""):
     print(f"| {what} | {against} | {target} | {value:.2f} | {detail} |", flush=True)
-
-
-def plain_sample(folder):
-    script = folder / "plain_sample.py"
-    script.write_text(PLAIN_SAMPLE)
-    return (sys.executable, script, "-m", EFFICIENTNET, "-i")
 
 
 def make_photos(folder, count):
@@ -204,14 +124,13 @@ def measure_runs(folder, pairs, count):
     size = mean(photo.stat().st_size for photo in photos) / 1000
     tiny = folder.parent / "tiny.png"
     cv2.imwrite(str(tiny), np.zeros((8, 8, 3), np.uint8))
-    plain = plain_sample(folder.parent)
     whole, whole_plain, limits, hundred, first_of_all, first_of_16 = ([] for _ in range(6))
     for _ in range(pairs):
-        whole_plain.append(measure(*plain, *photos))
+        whole_plain.append(measure(*PLAIN_SAMPLE, *photos))
         whole.append(measure(*sample(EFFICIENTNET, "-i", folder)))
         start_up = measure(*sample(EFFICIENTNET, "-i", tiny)).seconds
-        decode = printed_number(sys.executable, "-c", DECODE_ALONE, folder)
-        infer = printed_number(sys.executable, "-c", INFER_ALONE, EFFICIENTNET, count)
+        decode = printed_number(*program("decode", folder))
+        infer = printed_number(*program("infer", EFFICIENTNET, count))
         limits.append((start_up, decode, infer))
         hundred.append(measure(*sample(EFFICIENTNET, "-i", *photos[:100])))
         for _ in range(3):  # short runs: more of them
@@ -244,7 +163,7 @@ def measure_one_image(folder, pairs):
     """Whole runs on one photo: the plain sample, the sample, and the sample with a model cache that is filled."""
     [photo] = in_another_process(make_photos, folder, 1)
     ours = sample(EFFICIENTNET, "-i", photo)
-    commands = [(*plain_sample(folder.parent), photo), ours, (*ours, "-cdir", folder.parent / "cache")]
+    commands = [(*PLAIN_SAMPLE, photo), ours, (*ours, "-cdir", folder.parent / "cache")]
     for command in commands:
         measure(*command)
     plain, whole, cached = zip(*[[measure(*command).seconds for command in commands] for _ in range(pairs)])
@@ -258,7 +177,7 @@ def measure_simulated_cores(pairs):
     targets = {2: "", 8: "", 16: "≥ 0.80", 32: "", 64: "≥ 0.70"}
     with tempfile.NamedTemporaryFile(suffix=".png") as image:
         for cores, target in targets.items():
-            command = (sys.executable, "-c", ON_SIMULATED_CORES, cores, "-m", LENET, "-i")
+            command = program("cores", cores, "-m", LENET, "-i")
             runs = []
             for _ in range(pairs):
                 start_up = measure(*command, image.name).seconds
@@ -335,7 +254,7 @@ def measure_batches(folder, rounds, count):
 
 
 def measure_long_run(folder, count):
-    """20,000 images through 4 requests: each table must say which image it belongs to."""
+    """60,000 images through 4 requests: each table must say which image it belongs to."""
     images, model = in_another_process(save_numbered_images, folder, count), folder / "numbers.xml"
     start = time.perf_counter()
     process = subprocess.run(
@@ -353,16 +272,7 @@ def soak(folder, count):
     """Short runs over the devices that combine others: each must end by itself and print the same tables."""
     images, model = in_another_process(save_numbered_images, folder, 50), folder / "numbers.xml"
     devices = ["CPU", "AUTO", "AUTO:CPU", "MULTI:CPU", "BATCH:CPU(4)", "BATCH:CPU", "HETERO:CPU"]
-    options = [
-        (),
-        ("-b", "1", "-nireq", "4"),
-        ("-b", "7", "-ni", "2"),
-        (
-            "-nireq",
-            "1",
-        ),
-        ("-b", "64"),
-    ]
+    options = [(), ("-b", "1", "-nireq", "4"), ("-b", "7", "-ni", "2"), ("-nireq", "1"), ("-b", "64")]
 
     def run(choice):
         device, extra = choice
@@ -406,7 +316,7 @@ def main():
         if "batches" in args.parts:
             measure_batches(folders["batches"], 3, 256)
         if "long" in args.parts:
-            measure_long_run(folders["long"], 20_000)
+            measure_long_run(folders["long"], 60_000)
         if "soak" in args.parts:
             soak(folders["soak"], 300)
 
