@@ -10,6 +10,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stderr, redirect_stdout
+from itertools import chain
 from pathlib import Path
 from unittest import mock
 
@@ -72,8 +73,9 @@ def run_python(*args, timeout=60, cwd=ROOT, env=(), prefix=()):
 def paste(path, pieces, program):
     """Writes a file of the script's imports, the functions `pieces` of it, and `program`; returns its path."""
     imports = [node for node in TREE.body if isinstance(node, ast.Import | ast.ImportFrom)]
-    copied = [ast.get_source_segment(SOURCE, node) for node in [*imports, *(FUNCTIONS[name] for name in pieces)]]
-    path.write_text("\n".join([*copied, program]), encoding="utf-8")
+    lines = SOURCE.splitlines()
+    copied = [lines[node.lineno - 1 : node.end_lineno] for node in [*imports, *(FUNCTIONS[name] for name in pieces)]]
+    path.write_text("\n".join([*chain(*copied), program]), encoding="utf-8")
     return path
 
 
@@ -183,6 +185,11 @@ def protobuf(*fields):
 
 def channel_means(image, axes=(2, 3)):
     return ops.reduce_mean(image, np.array(axes), keep_dims=False)
+
+
+def softmax_of_means(image, axes=(2, 3)):
+    """The output of a model that is quick to compile: the softmax of its channels' means over 64."""
+    return ops.softmax(ops.divide(channel_means(image, axes), np.float32(64)), 1)
 
 
 def channel_means_or_failure(image):

@@ -1,9 +1,13 @@
-"""Each piece of the script works alone: pasted below the imports into a program of its own."""
+"""Each piece of the script works alone: pasted below the imports into a program of its own.
+
+The programs run in this process, which saves the imports. test_readme.py and test_inference.py run such ones alone.
+"""
 
 import ast
+import runpy
 
 import pytest
-from helpers import DIGITS, EFFICIENTNET, FUNCTIONS, LENET, PHOTOS, SOURCE, TREE, at_once, paste, run_python
+from helpers import DIGITS, EFFICIENTNET, FUNCTIONS, LENET, PHOTOS, SOURCE, TREE, paste
 
 PIECES = [
     "build_preprocessing", "apply_batch_size", "decode", "center_crop", "read_ahead", "infer_in_order",
@@ -178,17 +182,12 @@ PROGRAMS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def done_programs(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("programs")
-    paths = [paste(folder / f"{i}.py", [piece], program) for i, (piece, program) in enumerate(PROGRAMS)]
-    return at_once(lambda path: run_python(path, cwd=folder), paths)
-
-
-@pytest.mark.parametrize("number", range(len(PROGRAMS)), ids=[piece for piece, _ in PROGRAMS])
-def test_alone_in_a_program(done_programs, number):
-    done = done_programs[number]
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+@pytest.mark.parametrize("piece, program", PROGRAMS, ids=[piece for piece, _ in PROGRAMS])
+def test_alone_in_a_program(tmp_path, monkeypatch, capfd, piece, program):
+    path = paste(tmp_path / "program.py", [piece], program)
+    monkeypatch.chdir(tmp_path)
+    runpy.run_path(str(path), run_name="__main__")
+    assert capfd.readouterr() == ("", "")
 
 
 def test_each_piece_has_a_program():

@@ -20,6 +20,7 @@ from helpers import (
     run_process,
     save_model,
     save_model_with_twice,
+    softmax_of_means,
     tables,
     top_ids,
 )
@@ -35,11 +36,6 @@ ON_GPU_IN_F32 = ("-d", "GPU", "--infer_precision", "f32")
 def softmax(logits):
     exponentials = np.exp(logits)
     return exponentials / exponentials.sum()
-
-
-def shares(image, axes=(2, 3)):
-    """The output of a model that is quick to compile: the softmax of its channels' means over 64."""
-    return ops.softmax(ops.divide(channel_means(image, axes), np.float32(64)), 1)
 
 
 def expected_shares(photo):
@@ -98,7 +94,7 @@ def test_rgb_mean_scale_and_softmax(tmp_path, picture):
 
 
 def test_nhwc(tmp_path):
-    model = save_model(tmp_path / "nhwc.xml", lambda image: shares(image, axes=(1, 2)), shape=(1, 8, 8, 3))
+    model = save_model(tmp_path / "nhwc.xml", lambda image: softmax_of_means(image, axes=(1, 2)), shape=(1, 8, 8, 3))
     for photo, (_, rows) in zip(PHOTOS, classify("-m", model, "-i", *PHOTOS, *ON_GPU_IN_F32), strict=True):
         assert by_class(rows) == pytest.approx(expected_shares(photo), abs=1e-4)
 
@@ -117,7 +113,7 @@ def test_one_channel_is_grayscale(tmp_path, picture):
 
 def test_a_graph_that_keeps_its_own_batch(tmp_path):
     model = save_model(
-        tmp_path / "fixed.xml", lambda image: ops.reshape(shares(image), np.array([1, 3]), special_zero=False)
+        tmp_path / "fixed.xml", lambda image: ops.reshape(softmax_of_means(image), np.array([1, 3]), special_zero=False)
     )
     warning = r"\[ WARNING \] .*batch size 5.*batch size 1\b.*\n"
     results = classify("-m", model, "-i", *PHOTOS, *ON_GPU_IN_F32, stderr=warning)

@@ -87,16 +87,6 @@ def test_reverse_then_mean_then_scale(channel_model, picture, options, expected)
 
 
 @pytest.mark.parametrize(
-    "option, value",
-    [("--mean_values", "1,2"), ("--mean_values", "a"), ("--scale_values", "1,0,1"), ("--scale_values", "nan")],
-)
-def test_wrong_values_are_usage_errors(channel_model, picture, option, value):
-    done = run("-m", channel_model, "-i", picture, option, value)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert re.search(rf"error: argument {option}: .*, not '{value}'\n", done.stderr)
-
-
-@pytest.mark.parametrize(
     "shape, axes, layout, element_type",
     [
         ((1, 3, 8, 8), (2, 3), None, np.float32),

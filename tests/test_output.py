@@ -275,10 +275,14 @@ def test_what_is_no_count_is_a_usage_error(option, least, value):
 @pytest.mark.parametrize(
     "option, value, least",
     [
+        ("--mean_values", "1,2", "0"),
+        ("--mean_values", "a", "0"),
         ("--mean_values", "1.1e18", "0"),
         ("--mean_values", "1,2,-2e18", "0"),
         ("--mean_values", "inf", "0"),
         ("--mean_values", "", "0"),
+        ("--scale_values", "1,0,1", "1e-18"),
+        ("--scale_values", "nan", "1e-18"),
         ("--scale_values", "9e-19", "1e-18"),
         ("--scale_values", "1,1,1e-19", "1e-18"),
         ("--scale_values", "[-1e-300]", "1e-18"),
@@ -286,7 +290,7 @@ def test_what_is_no_count_is_a_usage_error(option, least, value):
         ("--scale_values", "1e19", "1e-18"),
     ],
 )
-def test_values_that_f32_does_not_bear_are_usage_errors(option, value, least):
+def test_values_that_are_none_or_that_f32_does_not_bear_are_usage_errors(option, value, least):
     expected = f"must be one number or three separated by commas, {least} to 1e18 in size, not '{value}'"
     assert usage_error_of(option, value) == expected
 

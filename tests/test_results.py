@@ -8,20 +8,7 @@ import cv2
 import numpy as np
 import openvino as ov
 import pytest
-from helpers import (
-    DATA,
-    DIGITS,
-    EFFICIENTNET,
-    LENET,
-    PHOTOS,
-    SCRIPT,
-    at_once,
-    classify,
-    run,
-    run_process,
-    tables,
-    top_ids,
-)
+from helpers import DATA, DIGITS, EFFICIENTNET, LENET, PHOTOS, SCRIPT, classify, run, tables, top_ids
 from numbered import save_numbered_images, wrong_answers
 
 
@@ -63,9 +50,9 @@ def test_lenet_equals_opencvs_own_onnx_runtime():
 
 @pytest.fixture(scope="module")
 def many_photos(tmp_path_factory):
-    """37 files: above the limit on the batch, and no multiple of any batch that is tried."""
+    """23 files: above the limit on the batch, and no multiple of any batch that is tried."""
     folder = tmp_path_factory.mktemp("many")
-    for index in range(37):
+    for index in range(23):
         photo = PHOTOS[index * index % len(PHOTOS)]
         shutil.copy(photo, folder / f"{index:02}{photo.suffix}")
     return folder
@@ -99,46 +86,34 @@ def test_tables_do_not_depend_on_batch_requests_or_iterations(many_photos, one_b
         assert top_ids(rows)[0] == top_ids(expected)[0]
 
 
-def test_the_same_run_prints_the_same_bytes_whatever_completes_first(many_photos):
+def test_runs_at_once_print_the_same_bytes_as_one_alone_whatever_completes_first(many_photos):
+    """`tests/benchmark.py soak` has hundreds, on all kinds of devices."""
     arguments = ("-m", EFFICIENTNET, "-i", many_photos, "-b", "1", "-nireq", "6")
-    first, second = at_once(lambda _: run_process(*arguments).stdout, range(2))
-    assert first == second and len(tables(first)) == 37
+    alone = run(*arguments).stdout
+    assert len(tables(alone)) == 23
+    command = [sys.executable, SCRIPT, *arguments]
+    together = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(4)]
+    for process in together:
+        assert process.communicate(timeout=100) == (alone.encode(), b"")
+        assert process.returncode == 0
 
 
 @pytest.mark.parametrize("count, batches", [(1, [1]), (8, [8]), (9, [5, 4]), (17, [6, 6, 5]), (33, [7, 7, 7, 7, 5])])
 def test_the_batch_comes_from_the_image_count(many_photos, count, batches):
-    done = run("-m", EFFICIENTNET, "-i", *sorted(many_photos.iterdir())[:count], "-v", "-nt", "1")
+    photos = sorted(many_photos.iterdir()) * 2
+    done = run("-m", LENET, "-i", *photos[:count], "-v", "-nt", "1")
     assert f"[ INFO ] Set batch size {batches[0]}\n" in done.stdout
     assert done.stdout.count(" async request execution\n") == len(batches)
     assert len(tables(done.stdout)) == count
 
 
-@pytest.fixture(scope="module")
-def numbers(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("numbers")
-    return folder / "numbers.xml", save_numbered_images(folder, 60_000)
-
-
-def test_60000_images_each_with_its_own_answer(numbers):
-    model, images = numbers
-    done = run("-m", model, "-i", images, "-nt", "2", "-b", "32", "-nireq", "4", "--infer_precision", "f32")
+@pytest.mark.parametrize(
+    "count, options", [(6_000, ("-b", "32")), (2_000, ("-b", "1", "-ni", "2"))], ids=["batches", "one-by-one-and-twice"]
+)
+def test_thousands_of_images_each_with_its_own_answer(tmp_path, count, options):
+    """`tests/benchmark.py long` has ten times as many."""
+    images = save_numbered_images(tmp_path, count)
+    common = ("-m", tmp_path / "numbers.xml", "-i", images, "-nt", "2", "-nireq", "4", "--infer_precision", "f32")
+    done = run(*common, *options)
     assert done.returncode == 0
-    assert wrong_answers(done.stdout, images, 60_000) == 0
-
-
-def test_each_answer_at_its_image_with_single_image_requests(tmp_path, numbers):
-    images = save_numbered_images(tmp_path, 5_000)
-    done = run(
-        "-m", numbers[0], "-i", images, "-nt", "2", "-b", "1", "-nireq", "4", "-ni", "2", "--infer_precision", "f32"
-    )
-    assert done.returncode == 0
-    assert wrong_answers(done.stdout, images, 5_000) == 0
-
-
-def test_eight_runs_at_once():
-    command = [sys.executable, SCRIPT, "-m", EFFICIENTNET, "-i", DATA / "images"]
-    alone = subprocess.run(command, capture_output=True, timeout=60).stdout
-    together = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(8)]
-    for process in together:
-        assert process.communicate(timeout=100) == (alone, b"")
-        assert process.returncode == 0
+    assert wrong_answers(done.stdout, images, count) == 0
