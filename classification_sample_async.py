@@ -77,8 +77,8 @@ def build_preprocessing(
     ppp.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
     ppp.input().model().set_layout(ov.Layout(layout))
     steps = ppp.input().preprocess()
-    if reverse_channels:
-        steps.reverse_channels()
+    if reverse_channels:  # steps.reverse_channels() is lost in graphs of torch.export: OpenVINO fuses it away
+        steps.custom(lambda pixels: ops.slice(pixels, [2], [-4], [-1], [3]).output(0))
     if mean is not None:
         steps.convert_element_type(ov.Type.f32).mean(np.ravel(mean).tolist())
     if scale is not None:
@@ -538,7 +538,7 @@ def settle_options(args: argparse.Namespace, model: ov.Model) -> argparse.Namesp
             model.reshape([shape[0], *map(int, sizes), shape[3]])
         stated = {name: stated[name] for name in stated if name == "labels" or (resizes and name == "resize_type")}
     converters: dict[str, Callable[[str], Any]] = {
-        "labels": lambda text: [printable(label.replace("_", " ")) for label in text.split()],
+        "labels": str.split,
         "mean_values": partial(channel_values, 0),
         "resize_type": {"standard": False, "crop": 1.0}.get,
         "reverse_input_channels": {"YES": True, "True": True, "NO": False, "False": False}.get,
@@ -563,7 +563,7 @@ def read_labels(options: argparse.Namespace, model_path: str, classes: int) -> l
     """Returns a label for each class: from --labels, else the model_info, else the file beside the model."""
     beside = (os.path.abspath(model_path) if os.path.isdir(model_path) else os.path.splitext(model_path)[0]) + ".labels"
     path = options.labels or (None if options.model_labels or not os.path.isfile(beside) else beside)
-    labels = options.model_labels
+    labels = [printable(label.replace("_", " ")) for label in options.model_labels or ()] or None
     if path:
         with on_error(f"Cannot read the labels {path}"), open(path, "rb") as file:
             content = file.read().removeprefix("\ufeff".encode())
