@@ -339,14 +339,15 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
     add("-pp", "--plugin_dir", type=path, help="Optional. Path to a folder whose plugins.xml brings devices for -d.")
     add("--labels", type=path, help="Optional. Labels mapping file. Default: model_info or .labels file of the model.")
     add("-nt", "--number_top", type=count, default=10, help="Optional. Number of top results. Default value is 10.")
-    add("-ni", "--number_iter", type=count, help="Optional. Number of inference iterations; reports the throughput.")
-    add("-nireq", "--number_infer_requests", type=count_or_0, default=0, help="Optional. Default is 0: optimal.")
+    add("-ni", "--number_iter", type=count, help="Optional. Number of inference iterations; adds the throughput.")
+    add("-nireq", "--number_infer_requests", type=count_or_0, default=0,
+        help="Optional. Number of infer requests. Default value is 0: as many as are optimal for the device.")
     add("-pc", "--perf_counts", action="store_true", help="Optional. Report performance counters.")
-    add("-b", "--batch_size", type=count, help="Optional. Batch size. Default is all images, or parts of at most 8.")
+    add("-b", "--batch_size", type=count, help="Optional. Batch size. Default: all images, or equal parts up to 8.")
     add("--reverse_input_channels", action="store_true", default=None, help="Optional. Give the model RGB, not BGR.")
     add("--mean_values", type=mean, metavar="A,B,C", help="Optional. Values to subtract: 123.675,116.28,103.53.")
-    add("--scale_values", type=scale, metavar="A,B,C", help="Optional. Values to divide by after that, like 58.4.")
-    add("--center_crop", type=ratio, metavar="RATIO", help="Optional. Central part to classify, of the shorter side.")
+    add("--scale_values", type=scale, metavar="A,B,C", help="Optional. Values to divide by after that: 58.4,57.1,57.4.")
+    add("--center_crop", type=ratio, metavar="RATIO", help="Optional. Classify the center, RATIO of the shorter side.")
     add("--antialias", action="store_true", help="Optional. Average pixels where an image shrinks, as PyTorch does.")
     add("--softmax", action="store_true", help="Optional. Turn the model's outputs (logits) into probabilities.")
     add("--infer_precision", choices=("f32", "f16", "bf16"), help="Optional. Default is the device's own choice.")
@@ -625,7 +626,6 @@ def log_tables(images: Sequence[Image], outputs: np.ndarray, number_top: int, la
 
 
 def main(argv: Sequence[str]) -> int:
-    """Returns the exit status: 1 with a line on standard error if anything went wrong, else 0."""
     try:
         return classify_images(parse_args(argv))
     except Exception as error:

@@ -1,17 +1,23 @@
 """The README: its examples run, its usage message is the script's, what it says about copying is true."""
 
 import ast
+import csv
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 
 import pytest
 from helpers import (
     DATA,
+    EFFICIENTNET,
     FUNCTIONS,
     PHOTOS,
     ROOT,
     as_before_python_3_13,
     at_once,
+    classify,
     paste,
     run_process,
     run_python,
@@ -21,7 +27,9 @@ from helpers import (
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, flags=re.M | re.S)
 COMMANDS = [line for language, block in BLOCKS if language == "sh" for line in block.splitlines()]
-EXAMPLES = [line for line in COMMANDS if line.startswith("python classification_sample_async.py")]
+LINES = [line for line in COMMANDS if line.startswith("python classification_sample_async.py")]
+[CSV_EXAMPLE] = [line for line in LINES if " | awk " in line]
+EXAMPLES = [line for line in LINES if line != CSV_EXAMPLE]
 
 
 def test_there_are_examples_and_all_on_files_here_are_run():
@@ -40,6 +48,23 @@ def test_examples(done_examples, command):
     done = done_examples[command]
     assert (done.returncode, done.stderr) == (0, "")
     assert tables(done.stdout)
+
+
+@pytest.mark.skipif(not shutil.which("awk"), reason="no awk")
+def test_tables_as_csv():
+    """Read by Python's own CSV module: ten rows for each photo, labels with commas in one piece."""
+    options = " -nt 10 --infer_precision f32"
+    command = CSV_EXAMPLE.replace("python ", f"{shlex.quote(sys.executable)} ", 1).replace(" | awk", f"{options} | awk")
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60, cwd=ROOT)
+    assert (done.returncode, done.stderr) == (0, "")
+    printed = classify("-m", EFFICIENTNET, "-i", "data/images", *options.split(), cwd=ROOT)
+    expected = [
+        [path, str(class_id), f"{probability:.7f}", label]
+        for path, rows in printed
+        for class_id, probability, label in rows
+    ]
+    assert list(csv.reader(done.stdout.splitlines())) == expected
+    assert len(expected) == 10 * len(PHOTOS) and any("," in row[3] for row in expected)
 
 
 def test_the_first_command_classifies_the_photos_and_prints_what_is_shown():
