@@ -113,6 +113,24 @@ def test_each_function_of_the_table_uses_the_api_beside_it():
         assert shown <= names_in(FUNCTIONS[function]), function
 
 
+DOCUMENTED = re.search(r"^## For readers of the official samples$(.*?)(?=^## |\Z)", README, flags=re.M | re.S)[1]
+DOCUMENTS_API = [
+    "AsyncInferQueue", "AsyncInferQueue.set_callback", "AsyncInferQueue.start_async", "AsyncInferQueue.wait_all",
+    "InferRequest.results", "ov::InferRequest::start_async", "ov::InferRequest::set_callback", "ov::Output::get_shape",
+    "ov::set_batch", "ov::InferRequest::get_input_tensor", "ov::shape_size", "ov::Tensor::data",
+]  # fmt: skip
+
+
+def test_the_apis_of_the_documents_stand_where_the_table_says():
+    """What the API tables of the documents of 2022 name, each with a name that the function beside it uses."""
+    rows = [row.split(" | ") for row in re.findall(r"^\| (.* \| .* \| .*) \|$", DOCUMENTED, flags=re.M)]
+    rows = [row for row in rows if len(row) == 3 and re.search(r"`\w+`(, step \d)?$", row[1])]
+    assert set(DOCUMENTS_API) <= {name for row in rows for name in re.findall(r"`([^`]+)`", row[0])}
+    for _, here, why in rows:
+        *apis, function = re.findall(r"`(\w+)`", here)
+        assert why and set(apis) <= names_in(FUNCTIONS[function]), here
+
+
 def test_there_are_programs_to_copy():
     assert len(PROGRAMS) >= 3
 
