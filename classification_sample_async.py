@@ -486,23 +486,24 @@ def model_file(path: str) -> str:
     """Returns what `read_model` takes: of a folder with one .xml file, as Ultralytics writes it, that file."""
     name = os.path.basename(path)
     require(name != "saved_model.pb", f"give the SavedModel's folder: -m {shlex.quote(os.path.dirname(path) or '.')}")
-    require(not name.endswith((".keras", ".h5")), "give the folder that Keras exports: load_model(FILE).export(FOLDER)")
+    require(not name.endswith((".keras", ".h5", ".pt", ".pth")), "give what Keras' export or torch.onnx.export makes")
     if not os.path.isdir(path) or os.path.exists(os.path.join(path, "saved_model.pb")):
         return path
     models = sorted(name for name in os.listdir(path) if name.endswith(".xml") and not name.startswith("."))
-    require(len(models) == 1, f"give one of the .xml files in it: {', '.join(models) or 'there are none'}")
+    require(len(models) == 1, f"it has to hold one .xml file or a saved_model.pb, not {', '.join(models) or 'neither'}")
     return os.path.join(path, models[0])
 
 
 def check_model(model: ov.Model, path: str) -> str:
     """Returns the input's layout, stated or guessed; raises ValueError unless `model` classifies images of one size."""
-    new_path = os.path.splitext(path)[0] + "-changed.xml"
-    saving = f"; ov.save_model(model, {new_path!r})`, then give -m {shlex.quote(new_path)}"
+    changed = os.path.splitext(path)[0] + "-changed.xml"
+    start = f"in Python `import openvino as ov; model = ov.Core().read_model({path!r}); "
+    end = f"; ov.save_model(model, {changed!r}, compress_to_fp16=False)`, then give -m {shlex.quote(changed)}"
     message = f"Models with only 1 input and output are supported, not {len(model.inputs)} and {len(model.outputs)}"
     require(len(model.inputs) == 1, message)
     names = ", ".join(printable(port.any_name) if port.names else "NONE" for port in model.outputs)
-    keep = f"`model = ov.Model([model.output(0)], model.get_parameters()){saving}"
-    require(len(model.outputs) == 1, f"{message} ({names}). To keep the first, in Python: {keep}")
+    change = f"{start}model = ov.Model([model.output(0)], model.get_parameters()){end}"
+    require(len(model.outputs) == 1, f"{message} ({names}). To keep the first, {change}")
     require(not model.get_variables(), "it keeps a state from one inference to the next (ReadValue, Assign)")
     shape, type_name = model.output().partial_shape, model.output().element_type.get_type_name()
     sizes = list(shape) if shape.rank.is_static else []
@@ -519,9 +520,9 @@ def check_model(model: ov.Model, path: str) -> str:
     has_channels = size_of["C"].is_dynamic or size_of["C"] in (1, 3)
     require(has_channels, f"only 1 or 3 channels are supported, its input {layout} is {shape}")
     fixed = ",".join(letter if size.is_dynamic else str(size) for letter, size in size_of.items())
-    reshape = f"`model.reshape([{fixed.replace('N', '-1').replace('C', '3')}]){saving}"
+    change = f"{start}model.reshape([{fixed.replace('N', '-1').replace('C', '3')}]){end}"
     is_fixed = all(size_of[letter].is_static for letter in "CHW")
-    require(is_fixed, f"its input {layout} is {shape}: give it a height H and width W in Python, {reshape}")
+    require(is_fixed, f"its input {layout} is {shape}: give it a height H and width W, {change}")
     return layout
 
 
@@ -577,8 +578,7 @@ def read_labels(options: argparse.Namespace, model_path: str, classes: int) -> l
     if labels is None or len(labels) == classes:
         return labels
     counts = f"{path or 'model_info'} has {len(labels)} labels, the model {classes} classes: no label is printed"
-    expected = "one label a line in class id order, without a header, and with 'background' only if it is a class"
-    log_to_stderr(f"[ WARNING ] {counts}. Expected: {expected}")
+    log_to_stderr(f"[ WARNING ] {counts}. Expected: a label a line in class id order, no header, no added 'background'")
     return None
 
 
