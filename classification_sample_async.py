@@ -3,7 +3,7 @@
 
     python classification_sample_async.py -m data/efficientnet-lite0.xml -i data/images
 
-First the pieces, each of which works alone below the imports; then the sample, down to its recipe, `classify_images`.
+Seven functions to copy come first: each needs only the imports. Then the sample; its recipe is `classify_images`.
 """
 
 import argparse
@@ -35,7 +35,7 @@ if __name__ == "__main__":
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-# With this package OpenVINO reports its import to Google Analytics: a quarter of its time, seconds without a network.
+# Keeps OpenVINO from reporting its import to Google Analytics, which takes seconds without a network.
 sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
 
 import cv2
@@ -83,7 +83,7 @@ def build_preprocessing(
         steps.convert_element_type(ov.Type.f32).mean(np.ravel(mean).tolist())
     if scale is not None:
         steps.convert_element_type(ov.Type.f32).scale(np.ravel(scale).tolist())
-    if not input_type.is_real() and not (mean is None and scale is None):
+    if not input_type.is_real() and (mean is not None or scale is not None):
         limits = np.iinfo(input_type.to_dtype())  # in f32 the greatest 32-bit integers would be rounded up
         steps.custom(lambda pixels: ops.round(ops.clamp(pixels, limits.min, limits.max * (1 - 2**-24))).output(0))
     output_steps = ppp.output().postprocess().convert_element_type(ov.Type.f32)
@@ -106,12 +106,12 @@ def apply_batch_size(model: ov.Model, batch_size: int) -> int:
     prime = 991 if 997 in model.output().partial_shape else 997  # no other size: it shows where in the output N is
     with suppress(RuntimeError):
         ov.set_batch(model, prime)
-    is_first, *is_elsewhere = [size == prime for size in model.output().partial_shape]
+    is_first, *others = [size == prime for size in model.output().partial_shape] or [False]  # or a scalar
     if not is_first:
         batch_size = own_batch.get_length() if own_batch.is_static else 1
     ov.set_batch(model, batch_size)
     shape = model.output().partial_shape
-    if shape[0] != batch_size or any(is_elsewhere) or "N" in str(ov.layout_helpers.get_layout(model.output()))[2:]:
+    if list(shape)[:1] != [batch_size] or any(others) or "N" in str(ov.layout_helpers.get_layout(model.output()))[2:]:
         raise ValueError(f"the first dimension of its output {shape} is not the batch")
     return batch_size
 
@@ -149,7 +149,7 @@ def decode(path: str, flags: int = cv2.IMREAD_COLOR, buffer: np.ndarray | None =
 
 
 def center_crop(pixels: np.ndarray, width: int, height: int, ratio: float) -> np.ndarray:
-    """Returns a view of the center of `pixels` [H,W,...]: the largest that is `width` to `height`, times `ratio`."""
+    """Returns a view of the center of `pixels` [H,W,...]: the largest of shape `width`:`height`, scaled by `ratio`."""
     scale = ratio * min(pixels.shape[0] / height, pixels.shape[1] / width)
     crop_height, crop_width = max(1, round(height * scale)), max(1, round(width * scale))
     top, left = (pixels.shape[0] - crop_height) // 2, (pixels.shape[1] - crop_width) // 2
@@ -193,11 +193,10 @@ def read_ahead(items: Iterable, shape: Sequence[int], read: Callable) -> Iterato
 def infer_in_order(queue: ov.AsyncInferQueue, inputs: Iterable[tuple]) -> Iterator[tuple[Any, np.ndarray]]:
     """Infers the tensors of `inputs`, pairs of a key and a tensor; yields each key with a copy of the output, in order.
 
-    `queue` is of a model with one input and one output, for one call at a time. A numpy array is copied and may be
-    refilled for the next input; an ov.Tensor is not copied, and must stay as it is until its result is yielded: once
-    the next input is there and all results before it are. At most eight results per request wait behind a slow one.
-    Output types that numpy lacks (bf16, i4, nf4) come as raw bits: `build_preprocessing` makes them f32.
-    Raises what inference or `inputs` raises, RuntimeError if another call has used the queue. Ends all requests.
+    `queue` is of a model with one input and one output, and serves one call at a time. An array is copied, and may be
+    refilled for the next input; an ov.Tensor is used in place: leave it alone until its result comes, which may be
+    after many more inputs were taken. Output types that numpy lacks (bf16, i4, nf4) come as raw bits.
+    Raises what inference (then make a new queue) or `inputs` raises, RuntimeError if another call has used the queue.
     https://docs.openvino.ai/2026/api/ie_python_api/_autosummary/openvino.AsyncInferQueue.html
     """
     started: deque[tuple[Any, Any, Future]] = deque()
@@ -221,12 +220,13 @@ def infer_in_order(queue: ov.AsyncInferQueue, inputs: Iterable[tuple]) -> Iterat
     weakref.finalize(keep_output, callback_released.set)
     queue.set_callback(keep_output)
     del keep_output
-    finish = weakref.finalize(queue, end_requests)  # also runs before the interpreter ends, which `finally` may not
+    finish = weakref.finalize(queue, end_requests)  # called under `finally`, or at exit if this is still open
     try:
         for key, tensor in inputs:
             future: Future = Future()
-            started.append((key, tensor, future))  # the tensor, too: nothing else holds the memory that it shares
-            queue.start_async(tensor, userdata=future)  # waits for an idle request
+            tensor = tensor if isinstance(tensor, ov.Tensor) else ov.Tensor(tensor)  # a copy, not into the last tensor
+            started.append((key, tensor, future))  # the tensor too: its memory must outlive the request's run
+            queue.start_async(tensor, userdata=future)  # waits for an idle request, not for the result
             if len(started) > 8 * len(queue):
                 queue.wait_all()
             while started and started[0][2].done():
@@ -243,7 +243,7 @@ def infer_in_order(queue: ov.AsyncInferQueue, inputs: Iterable[tuple]) -> Iterat
 
 def top_class_ids(probabilities: np.ndarray, number_top: int) -> np.ndarray:
     """The class ids of `probabilities` [classes], the most probable first; ties by lower id, NaN last."""
-    return np.argsort(-probabilities, kind="stable")[:number_top]
+    return np.argsort(np.negative(probabilities, dtype=float), kind="stable")[:number_top]
 
 
 # The sample
@@ -252,7 +252,7 @@ DEFAULT_BATCH_LIMIT = 8
 IDX_SUFFIX = "ubyte"  # of the files of MNIST: https://yann.lecun.org/exdb/mnist/index.html
 UNREAD_PHOTO_SUFFIXES = (".arw", ".cr2", ".cr3", ".dng", ".heic", ".heif", ".jxl", ".nef", ".orf", ".raf", ".rw2")
 HEIC_SIGNATURES = (b"ftyphei", b"ftyphev", b"ftypmif")  # from a file's fifth byte on
-THREAD = threading.local()  # for the buffer that it decodes into
+THREAD = threading.local()  # its `pixels`: what this thread of read_ahead has decoded last, as a buffer
 VERSION, BUILD = ov.get_version().partition("-")[0], ov.get_version()
 VERSION_LINES = (f"OpenVINO Runtime version ......... {VERSION}", f"Build ........... {BUILD}")
 
@@ -260,7 +260,7 @@ VERSION_LINES = (f"OpenVINO Runtime version ......... {VERSION}", f"Build ......
 @dataclass
 class Image:
     name: str
-    decode: Callable[..., np.ndarray]  # decode(flags, buffer): the piece, or its like for IDX
+    decode: Callable[..., np.ndarray]  # called with flags and buffer: `decode`, or `decode_image` of an IDX file
     error: str = ""  # why it could not be read
 
 
@@ -402,7 +402,7 @@ def model_lines(model: ov.Model) -> list[str]:
 
 
 def list_inputs(args: argparse.Namespace) -> list[Image]:
-    """Lists the images, once it is sure that all paths lead somewhere."""
+    """Lists the images of --input, after checking that this and every other path given exists."""
     plugins = os.path.join(args.plugin_dir, "plugins.xml") if args.plugin_dir else None
     for path in filter(None, (args.model, *args.input, args.labels, args.cpu_extension, plugins)):
         with on_error(f"Cannot read {path}"):
@@ -460,7 +460,7 @@ def list_images(path: str) -> list[Image]:
         return cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR) if flags == cv2.IMREAD_COLOR else pixels
 
     names = [f"{path}[{index}]" for index in range(complete)]
-    names += [f"{path}[{complete}..{count - 1}]"] if complete < count else []
+    names += [f"{path}[{complete}..{count - 1}]"] if complete < count else []  # all that are missing: it raises
     return [Image(name, partial(decode_image, index)) for index, name in enumerate(names)]
 
 
@@ -495,7 +495,7 @@ def model_file(path: str) -> str:
 
 
 def check_model(model: ov.Model, path: str) -> str:
-    """Returns the input's layout, stated or guessed; raises ValueError unless `model` classifies images of one size."""
+    """Checks that `model` classifies images of one size (else ValueError); returns its input's layout, or a guess."""
     changed = os.path.splitext(path)[0] + "-changed.xml"
     start = f"in Python `import openvino as ov; model = ov.Core().read_model({path!r}); "
     end = f"; ov.save_model(model, {changed!r}, compress_to_fp16=False)`, then give -m {shlex.quote(changed)}"
@@ -527,11 +527,11 @@ def check_model(model: ov.Model, path: str) -> str:
 
 
 def settle_options(args: argparse.Namespace, model: ov.Model) -> argparse.Namespace:
-    """Returns `args` with what they leave open from model_info: https://github.com/open-edge-platform/model_api"""
+    """Returns `args` completed from the model's model_info, whose image size, if one is needed, it sets in `model`."""
     info = dict(model.rt_info.items()).get("model_info")
     values = info.items() if isinstance(info, dict) else ()
     stated = {name: text for name, value in values if (text := str(getattr(value, "value", ""))) not in ("", "None")}
-    if stated.get("embedded_processing") in ("YES", "True"):  # by the graph, which may also resize images
+    if stated.get("embedded_processing") in ("YES", "True"):  # see github.com/open-edge-platform/model_api
         shape = model.inputs[0].partial_shape
         sizes = [stated.get(name, "") for name in ("orig_height", "orig_width")]
         are_sizes = all(re.fullmatch(r"[1-9]\d{0,4}", size) for size in sizes)
@@ -652,7 +652,7 @@ def classify_images(args: argparse.Namespace) -> int:
             ctypes.CDLL(extension)  # keeps it loaded: a model that outlives the core still needs its operations
             core.add_extension(extension)
 
-    # Step 2. Read the model
+    # Step 2. Read the model, check it, and complete the options with what it says of itself
     with on_error(f"Cannot read the model {args.model}"):
         model_path = model_file(args.model)
         log(f"Reading the model: {model_path}")
@@ -661,42 +661,42 @@ def classify_images(args: argparse.Namespace) -> int:
     with on_error(f"Cannot use the model {model_path}"):
         options = settle_options(args, model)
         layout = check_model(model, model_path)
-        is_real = model.output().element_type.is_real()  # as a plain value: the type goes when the model changes
-        # Step 3. Build into the model what turns decoded images into its input, so that the device runs it
+        is_real = model.output().element_type.is_real()  # asked now: build_preprocessing makes every output f32
+        # Step 3. Add to the model what turns decoded images into its input (PrePostProcessor): the device runs it
         mean, scale = options.mean_values, options.scale_values
         model = build_preprocessing(model, layout, options.reverse_input_channels, mean, scale, args.softmax)
-        # Step 4. Set the batch by the number of images: all of them, or equal batches up to a limit
+        # Step 4. Set the batch (ov.set_batch) by the number of images: all of them, or equal parts up to a limit
         batch_count = math.ceil(len(images) / DEFAULT_BATCH_LIMIT)
         wanted_size = args.batch_size or math.ceil(len(images) / batch_count)
         batch_size = apply_batch_size(model, wanted_size)
-        classes = math.prod(model.output().shape) // batch_size
+        classes = math.prod(model.output().shape) // batch_size  # of [N,C], [N,C,1,1] or [N,1,1,C]
     if batch_size != wanted_size:
         message = f"The model does not take the batch size {wanted_size}; it runs with batch size {batch_size}"
         log_to_stderr(f"[ WARNING ] {message}. README.md shows how to convert one with a dynamic batch")
     log_detail(f"Set batch size {batch_size}", *model_lines(model))
     labels = read_labels(options, model_path, classes)
 
-    # Step 5. Start to read the images, so that they are there when the model is
+    # Step 5. Start to decode the images into tensors, on threads, while the model is compiled
     with on_error(f"Cannot read images in batches of {batch_size}"):
         batches = read_ahead(images, model.input().shape, partial(read_image, options.center_crop, args.antialias))
 
-    # Step 6. Compile the model for the device, with the hint for one run at a time or for several
+    # Step 6. Compile the model for the device: for LATENCY if there is one run at a time, else for THROUGHPUT
     log("Loading the model to the plugin")
     log_detail(f"Loading model to the device {args.device}")
     iterations = args.number_iter or 1
     run_count = math.ceil(len(images) / batch_size) * iterations
     request_count = min(args.number_infer_requests, run_count)  # 0: as many as are optimal for the device
     config = compile_config(args, one_at_a_time=run_count == 1 or request_count == 1)
-    devices = ", ".join(core.available_devices) if args.device != "CPU" else "CPU"  # to list them takes time
+    devices = ", ".join(core.available_devices) if args.device != "CPU" else "CPU"  # for the error; listing is slow
     with on_error(f"Cannot load the model to the device '{args.device}' (available target devices: {devices})"):
         compiled_model = core.compile_model(model, args.device, config)
         queue = ov.AsyncInferQueue(compiled_model, request_count)
     log_detail("Create infer request")
 
-    # Step 7. Infer, and print the tables of one batch while the next ones are inferred
+    # Step 7. Infer (start_async, in infer_in_order), and print the tables of one batch while others are inferred
     log("Starting inference in asynchronous mode")
     runs = (((batch, iteration), tensor) for batch, tensor in batches for iteration in range(iterations))
-    done, warning, start = 0, "", time.perf_counter()
+    done, warning, start = 0, "", time.perf_counter()  # the clock also counts waiting for images and printing
     with on_error("Inference failed"):
         for run_number, ((batch, iteration), output) in enumerate(infer_in_order(queue, runs), start=1):
             log_detail(f"Completed {run_number} async request execution")
