@@ -196,7 +196,7 @@ def infer_in_order(queue: ov.AsyncInferQueue, inputs: Iterable[tuple]) -> Iterat
     `queue` is of a model with one input and one output, and serves one call at a time. An array is copied, and may be
     refilled for the next input; an ov.Tensor is used in place: leave it alone until its result comes, which may be
     after many more inputs were taken. Output types that numpy lacks (bf16, i4, nf4) come as raw bits.
-    Raises what inference (then make a new queue) or `inputs` raises, RuntimeError if another call has used the queue.
+    Raises what inference (then make a new queue) or `inputs` raises, TimeoutError if another call has used the queue.
     https://docs.openvino.ai/2026/api/ie_python_api/_autosummary/openvino.AsyncInferQueue.html
     """
     started: deque[tuple[Any, Any, Future]] = deque()
@@ -227,16 +227,15 @@ def infer_in_order(queue: ov.AsyncInferQueue, inputs: Iterable[tuple]) -> Iterat
             tensor = tensor if isinstance(tensor, ov.Tensor) else ov.Tensor(tensor)  # a copy, not into the last tensor
             started.append((key, tensor, future))  # the tensor too: its memory must outlive the request's run
             queue.start_async(tensor, userdata=future)  # waits for an idle request, not for the result
-            if len(started) > 8 * len(queue):
+            too_many = len(started) > 8 * len(queue)
+            if too_many:
                 queue.wait_all()
-            while started and started[0][2].done():
+            while started and (too_many or started[0][2].done()):
                 key, _, future = started.popleft()
-                yield key, future.result()
+                yield key, future.result(timeout=0)  # it is done, unless another call has taken the queue's callback
         queue.wait_all()
         for key, _, future in started:
-            if not future.done():
-                raise RuntimeError("another call has taken the callback of this queue")
-            yield key, future.result()
+            yield key, future.result(timeout=0)
     finally:
         finish()
 
@@ -376,7 +375,8 @@ def log_to_stderr(text: str, end: str = "\n") -> None:
 
 
 def log_progress(done: int, total: int) -> None:
-    if total > DEFAULT_BATCH_LIMIT and sys.stderr and sys.stderr.isatty() and not sys.stdout.isatty():
+    is_seen_alone = sys.stderr and sys.stderr.isatty() and not sys.stdout.isatty()
+    if total > DEFAULT_BATCH_LIMIT and is_seen_alone:
         log_to_stderr(f"{done}/{total} images", end="\n" if done == total else "\r")  # the next line overwrites it
 
 
@@ -502,15 +502,13 @@ def check_model(model: ov.Model, path: str) -> str:
     message = f"Models with only 1 input and output are supported, not {len(model.inputs)} and {len(model.outputs)}"
     require(len(model.inputs) == 1, message)
     names = ", ".join(printable(port.any_name) if port.names else "NONE" for port in model.outputs)
-    change = f"{start}model = ov.Model([model.output(0)], model.get_parameters()){end}"
+    change = f"{start}[model.remove_result(result) for result in model.get_results()[1:]]{end}"
     require(len(model.outputs) == 1, f"{message} ({names}). To keep the first, {change}")
     require(not model.get_variables(), "it keeps a state from one inference to the next (ReadValue, Assign)")
-    shape, type_name = model.output().partial_shape, model.output().element_type.get_type_name()
+    shape = model.output().partial_shape
     sizes = list(shape) if shape.rank.is_static else []
     is_vector = len(sizes) == 2 or (len(sizes) == 4 and [1, 1] in (sizes[1:3], sizes[2:]))
     require(is_vector and 0 not in sizes, f"its output shape {shape} is not [N,C], [N,C,1,1] or [N,1,1,C]")
-    is_class_id = all(size == 1 for size in sizes[1:]) and re.fullmatch("[iu](16|32|64)", type_name)
-    require(not is_class_id, f"its output {type_name} {shape} is a class id (ArgMax), not a probability for each class")
     shape = model.input().partial_shape
     require(shape.rank == 4 and 0 not in shape, f"an input of shape {shape} is no image: [N,C,H,W] or [N,H,W,C] is")
     layout = str(ov.layout_helpers.get_layout(model.input()))
@@ -595,8 +593,9 @@ def compile_config(args: argparse.Namespace, one_at_a_time: bool) -> dict[Any, A
     return config
 
 
-def probability_warning(images: Sequence[Image], outputs: np.ndarray, is_real: bool) -> str:
-    """Says why `outputs`, f32 [N,classes], are not probabilities, or nothing; `is_real` if the model has floats."""
+def probability_warning(images: Sequence[Image], outputs: np.ndarray, model_type: str) -> str:
+    """Says why `outputs`, f32 [N,classes] that the model has in `model_type`, are not probabilities, or nothing."""
+    is_real = not model_type.startswith(("i", "u", "boolean"))
     outputs = outputs[[not image.error for image in images]]
     low, high, classes = outputs.min(initial=np.inf), outputs.max(initial=-np.inf), outputs.shape[1]
     if np.isnan(low):
@@ -648,9 +647,8 @@ def classify_images(args: argparse.Namespace) -> int:
             core.register_plugins(os.path.join(args.plugin_dir, "plugins.xml"))
     if args.cpu_extension:
         with on_error(f"Cannot load the extension {args.cpu_extension}"):
-            extension = os.path.abspath(args.cpu_extension)
-            ctypes.CDLL(extension)  # keeps it loaded: a model that outlives the core still needs its operations
-            core.add_extension(extension)
+            ctypes.CDLL(os.path.abspath(args.cpu_extension))  # keeps it loaded: the model may outlive the core
+            core.add_extension(os.path.abspath(args.cpu_extension))
 
     # Step 2. Read the model, check it, and complete the options with what it says of itself
     with on_error(f"Cannot read the model {args.model}"):
@@ -661,7 +659,7 @@ def classify_images(args: argparse.Namespace) -> int:
     with on_error(f"Cannot use the model {model_path}"):
         options = settle_options(args, model)
         layout = check_model(model, model_path)
-        is_real = model.output().element_type.is_real()  # asked now: build_preprocessing makes every output f32
+        output_type = model.output().element_type.get_type_name()  # asked now: build_preprocessing makes it f32
         # Step 3. Add to the model what turns decoded images into its input (PrePostProcessor): the device runs it
         mean, scale = options.mean_values, options.scale_values
         model = build_preprocessing(model, layout, options.reverse_input_channels, mean, scale, args.softmax)
@@ -670,6 +668,10 @@ def classify_images(args: argparse.Namespace) -> int:
         wanted_size = args.batch_size or math.ceil(len(images) / batch_count)
         batch_size = apply_batch_size(model, wanted_size)
         classes = math.prod(model.output().shape) // batch_size  # of [N,C], [N,C,1,1] or [N,1,1,C]
+        message = (
+            f"its one value for an image ({output_type}) is a class id (ArgMax), or 1 after softmax: no probability"
+        )
+        require(classes > 1 or not (args.softmax or re.fullmatch("[iu](16|32|64)", output_type)), message)
     if batch_size != wanted_size:
         message = f"The model does not take the batch size {wanted_size}; it runs with batch size {batch_size}"
         log_to_stderr(f"[ WARNING ] {message}. README.md shows how to convert one with a dynamic batch")
@@ -702,7 +704,7 @@ def classify_images(args: argparse.Namespace) -> int:
             log_detail(f"Completed {run_number} async request execution")
             if iteration == 0:
                 outputs = output.reshape(batch_size, classes)[: len(batch)]  # the rest is padding
-                if not warning and (warning := probability_warning(batch, outputs, is_real)):
+                if not warning and (warning := probability_warning(batch, outputs, output_type)):
                     log_to_stderr(f"[ WARNING ] {warning}")
                 log_tables(batch, outputs, args.number_top, labels)
                 done += len(batch)
