@@ -668,9 +668,7 @@ def classify_images(args: argparse.Namespace) -> int:
         wanted_size = args.batch_size or math.ceil(len(images) / batch_count)
         batch_size = apply_batch_size(model, wanted_size)
         classes = math.prod(model.output().shape) // batch_size  # of [N,C], [N,C,1,1] or [N,1,1,C]
-        message = (
-            f"its one value for an image ({output_type}) is a class id (ArgMax), or 1 after softmax: no probability"
-        )
+        message = f"one value for an image ({output_type}) is a class id (ArgMax), or 1 after softmax: no probability"
         require(classes > 1 or not (args.softmax or re.fullmatch("[iu](16|32|64)", output_type)), message)
     if batch_size != wanted_size:
         message = f"The model does not take the batch size {wanted_size}; it runs with batch size {batch_size}"
