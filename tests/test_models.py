@@ -461,13 +461,9 @@ def softmax(logits):
         (over(channel_means, 340), (), (200 / 340, 100 / 340, 40 / 340), ""),
         (over(softmax_of_means, 2), (), softmax([3.125, 1.5625, 0.625]) / 2, NOT_ADDING_UP),
         (over(softmax_of_means, 0.5), (), softmax([3.125, 1.5625, 0.625]) * 2, NO_PROBABILITIES),
-        (
-            lambda image: ops.subtract(channel_means(image), np.array([[100, 90, 80]], np.float32)),
-            (), (100, 10, -40), NO_PROBABILITIES,
-        ),
     ],
-    ids=["temperature", "one-for-each-class", "temperature-softmax", "340", "softmax/2", "softmax/0.5", "subtraction"],
-)  # fmt: skip
+    ids=["temperature", "one-for-each-class", "temperature-softmax", "340", "softmax/2", "softmax/0.5"],
+)
 def test_a_model_that_ends_in_a_division_by_a_constant(tmp_path, picture, build, options, expected, warning):
     """OpenVINO puts a multiplication in its place when it builds the preprocessing, and frees it with its type."""
     model = save_model(tmp_path / "division.xml", build)
