@@ -296,7 +296,19 @@ def in_turn(queue, first):
     first.close()
     second.close()
 
-for use in (at_once, exhausted, left, closed, in_turn):
+def without_end(queue, first):
+    taken = []
+    inputs = ((taken.append(number) or number, np.zeros((1, 3, 64, 64), np.float32)) for number in range(2000))
+    first.close()
+    first = infer_in_order(queue, inputs)
+    next(first)
+    time.sleep(0.2)
+    rest(call(queue, 0, 50), 0, 50)
+    with suppress(RuntimeError):
+        next(first), list(first)
+    assert len(taken) < 1 + 8 * len(queue) + 50, f"{len(taken)} were taken, none of them yielded"
+
+for use in (at_once, exhausted, left, closed, in_turn, without_end):
     print(use.__name__, flush=True)
     queue = ov.AsyncInferQueue(compiled_model, 4)
     first = call(queue, 1000, 200)
@@ -310,7 +322,7 @@ def test_of_two_calls_that_use_one_queue_none_waits_for_ever(tmp_path):
     """Each ends, by itself or with RuntimeError; what it yields is right, and so is what a third call yields."""
     done = run_python(paste(tmp_path / "program.py", ["infer_in_order"], TWO_CALLS), timeout=20)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
-    assert done.stdout.split() == ["at_once", "exhausted", "left", "closed", "in_turn"]
+    assert done.stdout.split() == ["at_once", "exhausted", "left", "closed", "in_turn", "without_end"]
 
 
 def test_failure_inside_inference(failing_model, tmp_path):

@@ -27,6 +27,7 @@ from helpers import (
     run,
     run_process,
     save_model,
+    save_with_info,
     scores,
     softmax_of_means,
     tables,
@@ -307,6 +308,16 @@ def test_the_advice_for_two_outputs_and_then_that_for_dynamic_sizes(tmp_path, pi
     assert scores("-m", changed, "-i", picture) == [pytest.approx({0: 200, 1: 100, 2: 40}, abs=1e-3)]
 
 
+def test_the_advice_for_two_outputs_keeps_what_the_model_says_of_itself(tmp_path, picture):
+    """Else its mean would not be subtracted any more, without a word."""
+    two = save_model(tmp_path / "two.xml", lambda image: [channel_means(image), ops.negative(channel_means(image))])
+    model = save_with_info(tmp_path / "info.xml", two, mean_values="100 50 10", labels="blue green red")
+    [(_, rows)] = classify(
+        "-m", follow_the_advice(model, picture), "-i", picture, "--infer_precision", "f32", stderr=NO_PROBABILITIES
+    )
+    assert rows == [(0, 100, "blue"), (1, 50, "green"), (2, 30, "red")]
+
+
 @pytest.mark.parametrize(
     "shape, named",
     [
@@ -557,6 +568,28 @@ def test_a_class_id_is_no_probability(tmp_path, picture, element_type, shape, ba
     named = [f"Cannot use the model {model}: its output {element_type} ", "is a class id", "not a probability"]
     for options in ((), ("--softmax",)):
         fails_with_one_line("-m", model, "-i", picture, *options, naming=named)
+
+
+def of_unknown_width(build):
+    """As `x.view(x.size(0), -1)` of PyTorch becomes: how many classes there are shows once the batch is set."""
+
+    def build_and_reshape(image):
+        batch = ops.gather(ops.shape_of(image), np.array([0]), np.array(0))
+        return ops.reshape(build(image), ops.concat([batch, ops.constant(np.array([-1]))], 0), special_zero=False)
+
+    return build_and_reshape
+
+
+def test_one_value_is_refused_where_the_number_of_classes_shows_late(tmp_path, picture):
+    """A class id, and the softmax of a single value, which is 1 whatever it is; three classes are right."""
+    models = {"argmax": class_id("i64"), "sigmoid": always([0.25]), "three": channel_means}
+    for name, build in models.items():
+        models[name] = save_model(tmp_path / f"{name}.xml", of_unknown_width(build), (-1, 3, 8, 8))
+        assert str(ov.Core().read_model(models[name]).output().partial_shape) == "[?,?]"
+    assert scores("-m", models["three"], "-i", picture) == [pytest.approx({0: 200, 1: 100, 2: 40}, abs=1e-3)]
+    assert scores("-m", models["sigmoid"], "-i", picture, stderr="") == [{0: 0.25}]
+    fails_with_one_line("-m", models["argmax"], "-i", picture, naming=[models["argmax"], "class id"])
+    fails_with_one_line("-m", models["sigmoid"], "-i", picture, "--softmax", naming=[models["sigmoid"], "softmax"])
 
 
 @pytest.mark.parametrize("shape", [(0, 1), (0, 1, 1, 1)], ids=str)
