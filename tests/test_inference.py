@@ -266,28 +266,28 @@ def at_once(queue, first):
     rest(call(queue, 0, 50), 0, 50)
     rest(first, 1001, 199)
 
-# The others wait until the requests are idle: OpenVINO itself refuses the callback of one that is not.
+# The others wait for the requests: OpenVINO itself refuses the callback of one that is busy.
 def exhausted(queue, first):
-    time.sleep(0.2)
+    queue.wait_all()
     assert [number for number, _ in call(queue, 0, 50)] == list(range(50))
     rest(first, 1001, 199)
 
 def left(queue, first):
-    time.sleep(0.2)
+    queue.wait_all()
     second = call(queue, 0, 50)
     next(second)
     rest(first, 1001, 199)
     rest(second, 1, 49)
 
 def closed(queue, first):
-    time.sleep(0.2)
+    queue.wait_all()
     second = call(queue, 0, 50)
     next(second)
     second.close()
     rest(first, 1001, 199)
 
 def in_turn(queue, first):
-    time.sleep(0.2)
+    queue.wait_all()
     second = call(queue, 0, 200)
     with suppress(RuntimeError):
         for number, ((key, output), (key_of_second, output_of_second)) in enumerate(zip(first, second)):
@@ -302,7 +302,7 @@ def without_end(queue, first):
     first.close()
     first = infer_in_order(queue, inputs)
     next(first)
-    time.sleep(0.2)
+    queue.wait_all()
     rest(call(queue, 0, 50), 0, 50)
     with suppress(RuntimeError):
         next(first), list(first)
