@@ -202,6 +202,134 @@ def test_results_that_wait_for_a_slow_one_are_bounded():
     assert [number for number, _ in results] == list(range(1, 1000))
 
 
+@pytest.fixture(scope="module")
+def compiled_means():
+    """One stream: what waits for it in other requests has its memory overwritten before, if nobody holds it."""
+    image = ops.parameter([1, 3, 64, 64], np.float32)
+    model = ov.Model([ops.reduce_mean(image, np.array([2, 3]))], [image])
+    return ov.Core().compile_model(model, "CPU", {"NUM_STREAMS": "1", "INFERENCE_PRECISION_HINT": "f32"})
+
+
+def tensors_that_share(numbers):
+    for number in numbers:
+        yield number, ov.Tensor(np.full((1, 3, 64, 64), number, np.float32), shared_memory=True)
+
+
+def tensors_of_their_own(numbers):
+    for number in numbers:
+        tensor = ov.Tensor(ov.Type.f32, ov.Shape([1, 3, 64, 64]))
+        tensor.data[:] = number
+        yield number, tensor
+
+
+def new_arrays(numbers):
+    for number in numbers:
+        yield number, np.full((1, 3, 64, 64), number, np.float32)
+
+
+def one_array_refilled(numbers):
+    array = np.empty((1, 3, 64, 64), np.float32)
+    for number in numbers:
+        array[:] = number
+        yield number, array
+
+
+@pytest.mark.parametrize("requests", [1, 2, 8])
+@pytest.mark.parametrize("inputs", [tensors_that_share, tensors_of_their_own, new_arrays, one_array_refilled])
+def test_results_are_those_of_the_inputs_that_nobody_else_holds(compiled_means, inputs, requests):
+    """The mean of each is its number. An array may be refilled: it is copied."""
+    queue = ov.AsyncInferQueue(compiled_means, requests)
+    results = [(key, output.tolist()) for key, output in sample.infer_in_order(queue, inputs(range(300)))]
+    assert results == [(number, [[number] * 3]) for number in range(300)]
+
+
+TWO_CALLS = """
+from itertools import product
+
+image = ops.parameter([1, 3, 64, 64], np.float32)
+model = ov.Model([ops.reduce_mean(image, np.array([2, 3]))], [image])
+compiled_model = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+
+def call(queue, start, count):
+    numbers = range(start, start + count)
+    return infer_in_order(queue, ((number, np.full((1, 3, 64, 64), number, np.float32)) for number in numbers))
+
+def rest(results, start, count):
+    found = []
+    try:
+        for number, output in results:
+            assert output.tolist() == [[number] * 3], (number, output)
+            found.append(number)
+    except RuntimeError:
+        count = len(found)
+    assert found == list(range(start, start + count)), found
+
+def at_once(queue, first, count):
+    rest(call(queue, 0, 50), 0, 50)
+    rest(first, 1001, count - 1)
+
+# The others wait for the requests: OpenVINO itself refuses the callback of one that is busy.
+def exhausted(queue, first, count):
+    queue.wait_all()
+    assert [number for number, _ in call(queue, 0, 50)] == list(range(50))
+    rest(first, 1001, count - 1)
+
+def left(queue, first, count):
+    queue.wait_all()
+    second = call(queue, 0, 50)
+    next(second)
+    rest(first, 1001, count - 1)
+    rest(second, 1, 49)
+
+def closed(queue, first, count):
+    queue.wait_all()
+    second = call(queue, 0, 50)
+    next(second)
+    second.close()
+    rest(first, 1001, count - 1)
+
+def in_turn(queue, first, count):
+    queue.wait_all()
+    second = call(queue, 0, 200)
+    with suppress(RuntimeError):
+        for number, ((key, output), (key_of_second, output_of_second)) in enumerate(zip(first, second)):
+            assert (key, key_of_second) == (1001 + number, number)
+            assert output.tolist() == [[key] * 3] and output_of_second.tolist() == [[number] * 3]
+    first.close()
+    second.close()
+
+def without_end(queue, first, count):
+    taken = []
+    inputs = ((taken.append(number) or number, np.zeros((1, 3, 64, 64), np.float32)) for number in range(2000))
+    first.close()
+    first = infer_in_order(queue, inputs)
+    next(first)
+    queue.wait_all()
+    rest(call(queue, 0, 50), 0, 50)
+    with suppress(RuntimeError):
+        next(first), list(first)
+    assert len(taken) < 1 + 8 * len(queue) + 50, f"{len(taken)} were taken, none of them yielded"
+
+for use, count in product((at_once, exhausted, left, closed, in_turn, without_end), (20, 200)):
+    print(use.__name__, flush=True)
+    queue = ov.AsyncInferQueue(compiled_model, 4)
+    first = call(queue, 1000, count)
+    assert next(first)[0] == 1000
+    use(queue, first, count)
+    assert [number for number, _ in call(queue, 0, 50)] == list(range(50))
+"""
+
+
+def test_of_two_calls_that_use_one_queue_none_waits_for_ever(tmp_path):
+    """Each ends, by itself or with RuntimeError; what it yields is right, and so is what a third call yields.
+
+    The first has fewer inputs than may wait, eight for each request, or more.
+    """
+    done = run_python(paste(tmp_path / "program.py", ["infer_in_order"], TWO_CALLS), timeout=20)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert done.stdout.count("\n") == 12
+
+
 def test_failure_inside_inference(failing_model, tmp_path):
     dark = tmp_path / "dark.png"
     cv2.imwrite(str(dark), np.full((8, 8, 3), 3, np.uint8))

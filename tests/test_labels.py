@@ -9,6 +9,7 @@ from helpers import (
     DATA,
     EFFICIENTNET,
     PHOTOS,
+    always,
     channel_means,
     classify,
     fails_with_one_line,
@@ -71,6 +72,109 @@ def test_label_files(tmp_path, channel_model, content, expected, counted):
     [(_, rows)] = tables(done.stdout)
     assert {class_id: label for class_id, _, label in rows} == dict(enumerate(expected))
     assert warnings(done) == ([] if counted is None else [f"{labels} has {counted} labels, the model 3 classes"])
+
+
+NOT_FITTING = {
+    "fewer": ("tench\ngoldfish\n", 2),
+    "more": ("tench\ngoldfish\nshark\nray\n", 4),
+    "background": ("background\ntench\ngoldfish\nshark\n", 4),
+    "numbered-background": ("0 background\n1 tench\n2 goldfish\n3 shark\n", 4),
+    "numbered-fewer": ("0: tench\n1: goldfish\n", 2),
+    "wordnet": ("n01440764 tench\nn01443537 goldfish\n", 2),
+    "csv": ("class_id,name\n0,tench\n1,goldfish\n2,shark\n", 4),
+    "yaml": ("names:\n- tench\n- goldfish\n- shark\n", 4),
+    "yaml-of-numbers": ("names:\n  0: tench\n  1: goldfish\n  2: shark\n", 4),
+    "json": ('{\n  "0": "tench",\n  "1": "goldfish",\n  "2": "shark"\n}\n', 5),
+    "json-in-one-line": ('["tench", "goldfish", "shark"]', 1),
+    "empty": ("", 0),
+}
+
+
+@pytest.mark.parametrize("beside", [False, True], ids=["option", "beside"])
+@pytest.mark.parametrize("content, count", NOT_FITTING.values(), ids=NOT_FITTING)
+def test_of_labels_that_do_not_fit_none_is_printed(tmp_path, channel_model, picture, content, count, beside):
+    """Not even those that might be right: the table is the one of a model without labels."""
+    labels = tmp_path / "model.labels"
+    labels.write_text(content)
+    model = channel_model
+    if beside:
+        model = tmp_path / "model.xml"
+        for suffix in (".xml", ".bin"):
+            model.with_suffix(suffix).symlink_to(channel_model.with_suffix(suffix))
+    arguments = ("-m", model, "-i", picture, "--scale_values", "340", *(() if beside else ("--labels", labels)))
+    done = run(*arguments, "--infer_precision", "f32")
+    assert done.returncode == 0, done.stderr
+    [warning] = warnings(done)
+    assert warning.startswith(f"{labels} has {count} labels, the model 3 classes: no label is printed")
+    for hint in ("one label a line", "class id order", "header", "background"):
+        assert hint in warning
+    table = done.stdout.split(f"[ INFO ] Image path: {picture}\n")[1].splitlines()[:6]
+    assert table == [
+        "[ INFO ] Top 3 results:",
+        "[ INFO ] class_id probability",
+        "[ INFO ] --------------------",
+        f"[ INFO ] 0        {np.float32(200 / 340):.7f}",
+        f"[ INFO ] 1        {np.float32(100 / 340):.7f}",
+        f"[ INFO ] 2        {np.float32(40 / 340):.7f}",
+    ]
+
+
+@pytest.mark.parametrize("info, count", [("sky", 1), ("sky grass", 2), ("sky grass fire water", 4)])
+def test_labels_in_model_info_that_do_not_fit(with_info, picture, info, count):
+    done = run("-m", with_info(labels=info), "-i", picture, "--softmax")
+    assert done.returncode == 0, done.stderr
+    [warning] = warnings(done)
+    assert warning.startswith(f"model_info has {count} labels, the model 3 classes: no label is printed")
+    assert "[ INFO ] class_id probability\n[ INFO ] --------------------\n" in done.stdout
+    assert not any(word in done.stdout for word in info.split())
+
+
+FISH = ["tench", "goldfish", "shark"]
+
+
+@pytest.mark.parametrize(
+    "content, expected",
+    [
+        ("0 tench\n1 goldfish\n2 shark\n", FISH),
+        ("0: tench\n1: goldfish\n2: shark\n", FISH),
+        ("0  background\n1  tench\n2  goldfish\n", ["background", "tench", "goldfish"]),
+        ("0\ttench\n1\tgoldfish\n2\tshark\n", FISH),
+        ("  0 tench\n  1 goldfish\n  2 shark\n", FISH),
+        ("\ufeff0 tench\r\n1 goldfish\r\n2 shark\r\n", FISH),
+        ("0 n01440764 tench\n1 n01443537 goldfish\n2 n01484850 shark\n", FISH),
+        ("0: n01440764 tench, Tinca tinca\n1: n01443537 gold fish\n2: n01484850 3 sharks\n",
+         ["tench, Tinca tinca", "gold fish", "3 sharks"]),
+        ("0: 3 sharks\n1 2: a draw\n2 n0 such id\n", ["3 sharks", "2: a draw", "n0 such id"]),
+        # a part of the name: not every line has its own number, in order, from 0
+        ("1 tench\n2 goldfish\n3 shark\n", ["1 tench", "2 goldfish", "3 shark"]),
+        ("1: tench\n2: goldfish\n3: shark\n", ["1: tench", "2: goldfish", "3: shark"]),
+        ("0 tench\n2 goldfish\n1 shark\n", ["0 tench", "2 goldfish", "1 shark"]),
+        ("0 tench\n0 goldfish\n0 shark\n", ["0 tench", "0 goldfish", "0 shark"]),
+        ("0 tench\n1 goldfish\nshark\n", ["0 tench", "1 goldfish", "shark"]),
+        ("tench\n1 goldfish\n2 shark\n", ["tench", "1 goldfish", "2 shark"]),
+        ("0 tench\n\n2 shark\n", ["0 tench", None, "2 shark"]),
+        ("0tench\n1goldfish\n2shark\n", ["0tench", "1goldfish", "2shark"]),
+        ("30 km/h\n50 km/h\n70 km/h\n", ["30 km/h", "50 km/h", "70 km/h"]),
+        # digits are labels, too
+        ("0\n1\n2\n", ["0", "1", "2"]),
+        ("7\n8\n9\n", ["7", "8", "9"]),
+        ("0 \n1 \n2 \n", ["0", "1", "2"]),
+    ],
+)  # fmt: skip
+def test_a_number_before_each_label_is_taken_off(tmp_path, channel_model, picture, content, expected):
+    labels = tmp_path / "labels.txt"
+    labels.write_bytes(content.encode())
+    assert labels_of(channel_model, picture, "--labels", labels) == dict(enumerate(expected))
+
+
+def test_a_thousand_numbers_are_taken_off_or_all_stay(tmp_path, picture):
+    """The last of 1000 decides as the first does."""
+    model = save_model(tmp_path / "model.xml", always([0] * 967 + [1] + [0] * 32))
+    numbered = [f"{number}: name {number}" for number in range(1000)]
+    for last, expected in (("999: name 999", "name 967"), ("1000: name 999", "967: name 967")):
+        (tmp_path / "model.labels").write_text("\n".join([*numbered[:-1], last]))
+        [(_, rows)] = classify("-m", model, "-i", picture, "-nt", "1")
+        assert rows == [(967, 1.0, expected)]
 
 
 def test_label_files_that_are_none(tmp_path, channel_model):

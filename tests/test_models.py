@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 
 import cv2
@@ -18,6 +19,7 @@ from helpers import (
     NOT_ADDING_UP,
     PHOTOS,
     always,
+    at_once,
     channel_means,
     classify,
     fails_with_one_line,
@@ -25,7 +27,9 @@ from helpers import (
     run,
     run_process,
     save_model,
+    save_with_info,
     scores,
+    softmax_of_means,
     tables,
     top_ids,
     warnings,
@@ -223,6 +227,97 @@ def test_a_dynamic_height_or_width_of_an_onnx_file(tmp_path, picture, shape, adv
     fails_with_one_line("-m", unknown, "-i", picture, naming=named)
 
 
+def follow_the_advice(path, picture, **sizes):
+    """Does what the error message for the model in `path` says, word by word; returns the path that it names."""
+    line = fails_with_one_line("-m", path, "-i", picture)
+    code, words = re.fullmatch(r"\[ ERROR \] [^`]*`([^`]+)`, then give -m ([^`]+)\n", line).groups()
+    exec(code, {"ov": ov, "model": ov.Core().read_model(path), **sizes})
+    [changed] = shlex.split(words)
+    return changed
+
+
+@pytest.mark.parametrize(
+    "shape, layout, expected",
+    [
+        ((-1, -1, -1, -1), None, "[?,3,8,6]"),  # as Hugging Face's exporter leaves it
+        ((1, -1, -1, -1), None, "[1,3,8,6]"),
+        ((-1, 3, -1, -1), None, "[?,3,8,6]"),
+        ((1, 3, 8, -1), None, "[1,3,8,6]"),
+        ((1, 3, -1, 6), None, "[1,3,8,6]"),
+        ((-1, -1, 8, 6), None, "[?,3,8,6]"),
+        ((-1, -1, -1, 6), None, "[?,3,8,6]"),
+        ((-1, -1, -1, -1), "NCHW", "[?,3,8,6]"),
+        ((-1, -1, -1, 3), "NCHW", "[?,3,8,3]"),
+        ((-1, -1, -1, 3), None, "[?,8,6,3]"),
+        ((1, -1, -1, 3), None, "[1,8,6,3]"),
+        ((1, 8, -1, 3), None, "[1,8,6,3]"),
+        ((-1, -1, 6, 3), None, "[?,8,6,3]"),
+        ((-1, -1, -1, -1), "NHWC", "[?,8,6,3]"),
+        ((-1, 3, -1, -1), "NHWC", "[?,3,6,3]"),
+        ((1, -1, 6, -1), "NHWC", "[1,8,6,3]"),
+    ],
+    ids=str,
+)
+def test_the_advice_for_dynamic_sizes_leads_to_the_right_table(tmp_path, picture, shape, layout, expected):
+    """Of height 8 and width 6; the scores are the means of the channels."""
+    axes = (1, 2) if layout == "NHWC" or (layout is None and shape[3] == 3) else (2, 3)
+    model = save_model(tmp_path / "dynamic.xml", lambda image: channel_means(image, axes), shape, layout=layout)
+    changed = follow_the_advice(model, picture, H=8, W=6)
+    assert str(ov.Core().read_model(changed).input().partial_shape) == expected
+    assert scores("-m", changed, "-i", picture, picture) == [pytest.approx({0: 200, 1: 100, 2: 40}, abs=1e-3)] * 2
+
+
+@pytest.mark.parametrize("shape", [(1, 1, -1, -1), (-1, 1, 8, -1), (-1, -1, -1, 1), (1, 8, -1, 1)], ids=str)
+def test_the_advice_for_a_gray_model(tmp_path, picture, shape):
+    """0.114 * 200 + 0.587 * 100 + 0.299 * 40 = 93.46."""
+    axes = (2, 3) if shape[1] == 1 else (1, 2)
+    model = save_model(tmp_path / "gray.xml", lambda image: channel_means(image, axes), shape)
+    changed = follow_the_advice(model, picture, H=8, W=6)
+    assert scores("-m", changed, "-i", picture, stderr=NO_LOGITS_EITHER) == [{0: 93}]
+
+
+@pytest.mark.parametrize("shape", [(-1, -1, -1, -1), (1, 3, -1, -1), (-1, 3, 8, -1), (-1, -1, 8, 6)], ids=str)
+def test_the_advice_for_an_onnx_file(tmp_path, picture, shape):
+    changed = follow_the_advice(save_onnx(tmp_path / "model.onnx", shape), picture, H=8, W=6)
+    assert scores("-m", changed, "-i", picture, picture) == [pytest.approx({0: 200, 1: 100, 2: 40}, abs=1e-3)] * 2
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["my model", "it's", 'the "best"', """both ' and " """, "$HOME; ls & #", "back\\slash", "v1.0.final", "größe"],
+)
+@pytest.mark.parametrize("suffix", [".xml", ".onnx"])
+def test_the_advice_names_paths_as_python_and_the_shell_need_them(tmp_path, picture, name, suffix):
+    path = tmp_path / "a folder's" / (name + suffix)
+    path.parent.mkdir()
+    if suffix == ".xml":
+        save_model(path, channel_means, (-1, -1, -1, -1))
+    else:
+        save_onnx(path, (-1, -1, -1, -1))
+    changed = follow_the_advice(path, picture, H=8, W=6)
+    assert scores("-m", changed, "-i", picture) == [pytest.approx({0: 200, 1: 100, 2: 40}, abs=1e-3)]
+
+
+def test_the_advice_for_two_outputs_and_then_that_for_dynamic_sizes(tmp_path, picture):
+    model = save_model(
+        tmp_path / "two outputs.xml",
+        lambda image: [channel_means(image), channel_means(ops.negative(image))],
+        (-1, -1, -1, -1),
+    )
+    changed = follow_the_advice(follow_the_advice(model, picture), picture, H=8, W=6)
+    assert scores("-m", changed, "-i", picture) == [pytest.approx({0: 200, 1: 100, 2: 40}, abs=1e-3)]
+
+
+def test_the_advice_for_two_outputs_keeps_what_the_model_says_of_itself(tmp_path, picture):
+    """Else its mean would not be subtracted any more, without a word."""
+    two = save_model(tmp_path / "two.xml", lambda image: [channel_means(image), ops.negative(channel_means(image))])
+    model = save_with_info(tmp_path / "info.xml", two, mean_values="100 50 10", labels="blue green red")
+    [(_, rows)] = classify(
+        "-m", follow_the_advice(model, picture), "-i", picture, "--infer_precision", "f32", stderr=NO_PROBABILITIES
+    )
+    assert rows == [(0, 100, "blue"), (1, 50, "green"), (2, 30, "red")]
+
+
 @pytest.mark.parametrize(
     "shape, named",
     [
@@ -359,6 +454,45 @@ def test_the_warning_about_logits_comes_once_and_not_for_probabilities(tmp_path,
         assert re.fullmatch(warning, done.stderr), done.stderr
 
 
+def over(build, divisor):
+    """A model whose last operation is a division by a constant, as of logits by a temperature."""
+    return lambda image: ops.divide(build(image), np.array(divisor, np.float32))
+
+
+def softmax(logits):
+    return np.exp(logits) / np.exp(logits).sum()
+
+
+@pytest.mark.parametrize(
+    "build, options, expected, warning",
+    [
+        (over(channel_means, 64), (), (3.125, 1.5625, 0.625), NO_PROBABILITIES),
+        (over(channel_means, [[16, 8, 4]]), (), (12.5, 12.5, 10), NO_PROBABILITIES),
+        (over(channel_means, 64), ("--softmax",), softmax([3.125, 1.5625, 0.625]), ""),
+        (over(channel_means, 340), (), (200 / 340, 100 / 340, 40 / 340), ""),
+        (over(softmax_of_means, 2), (), softmax([3.125, 1.5625, 0.625]) / 2, NOT_ADDING_UP),
+        (over(softmax_of_means, 0.5), (), softmax([3.125, 1.5625, 0.625]) * 2, NO_PROBABILITIES),
+    ],
+    ids=["temperature", "one-for-each-class", "temperature-softmax", "340", "softmax/2", "softmax/0.5"],
+)
+def test_a_model_that_ends_in_a_division_by_a_constant(tmp_path, picture, build, options, expected, warning):
+    """OpenVINO puts a multiplication in its place when it builds the preprocessing, and frees it with its type."""
+    model = save_model(tmp_path / "division.xml", build)
+    for _ in range(6):
+        [rows] = scores("-m", model, "-i", picture, *options, stderr=warning)
+        assert rows == pytest.approx(dict(enumerate(expected)), abs=1e-5)
+
+
+def test_a_division_at_the_end_in_several_processes(tmp_path, picture):
+    """In each, something else lies where the type was."""
+    model = save_model(tmp_path / "division.xml", over(channel_means, 64))
+    runs = at_once(lambda _: run_process("-m", model, "-i", picture, "--infer_precision", "f32"), range(6))
+    for done in runs:
+        assert done.returncode == 0, done.stderr
+        assert re.fullmatch(NO_PROBABILITIES, done.stderr), done.stderr
+        assert tables(done.stdout) == [(str(picture), [(0, 3.125, None), (1, 1.5625, None), (2, 0.625, None)])]
+
+
 @pytest.mark.parametrize(
     "outputs, warning",
     [
@@ -413,6 +547,64 @@ def test_rounded_probabilities_of_many_classes_in_8_bits_are_no_warning(tmp_path
     """A uniform softmax of 150 classes is 1.7 in 1/256: TFLite rounds each to 2, and they add up to 1.17."""
     model = save_model(tmp_path / "uniform.xml", always([2] * 150, ov.Type.u8))
     assert scores("-m", model, "-i", picture, stderr="") == [dict.fromkeys(range(10), 0.0078125)]
+
+
+def class_id(element_type, shape=(0, 1)):
+    """What `save_model` builds a model of that returns the class and no probabilities; 0 stands for the batch."""
+
+    def build(image):
+        best = ops.topk(channel_means(image), np.array(1), 1, "max", "none", index_element_type="i32").output(1)
+        return ops.convert(ops.reshape(best, np.array(shape), special_zero=True), element_type)
+
+    return build
+
+
+@pytest.mark.parametrize("shape", [(0, 1), (0, 1, 1, 1)], ids=str)
+@pytest.mark.parametrize("batch", [1, -1])
+@pytest.mark.parametrize("element_type", ["i16", "i32", "i64", "u16", "u32", "u64"])
+def test_a_class_id_is_no_probability(tmp_path, picture, element_type, shape, batch):
+    """Its only class would be 0, with the id as the probability."""
+    model = save_model(tmp_path / "argmax.xml", class_id(element_type, shape), (batch, 3, 8, 8))
+    named = [f"Cannot use the model {model}: its output {element_type} ", "is a class id", "not a probability"]
+    for options in ((), ("--softmax",)):
+        fails_with_one_line("-m", model, "-i", picture, *options, naming=named)
+
+
+def of_unknown_width(build):
+    """As `x.view(x.size(0), -1)` of PyTorch becomes: how many classes there are shows once the batch is set."""
+
+    def build_and_reshape(image):
+        batch = ops.gather(ops.shape_of(image), np.array([0]), np.array(0))
+        return ops.reshape(build(image), ops.concat([batch, ops.constant(np.array([-1]))], 0), special_zero=False)
+
+    return build_and_reshape
+
+
+def test_one_value_is_refused_where_the_number_of_classes_shows_late(tmp_path, picture):
+    """A class id, and the softmax of a single value, which is 1 whatever it is; three classes are right."""
+    models = {"argmax": class_id("i64"), "sigmoid": always([0.25]), "three": channel_means}
+    for name, build in models.items():
+        models[name] = save_model(tmp_path / f"{name}.xml", of_unknown_width(build), (-1, 3, 8, 8))
+        assert str(ov.Core().read_model(models[name]).output().partial_shape) == "[?,?]"
+    assert scores("-m", models["three"], "-i", picture) == [pytest.approx({0: 200, 1: 100, 2: 40}, abs=1e-3)]
+    assert scores("-m", models["sigmoid"], "-i", picture, stderr="") == [{0: 0.25}]
+    fails_with_one_line("-m", models["argmax"], "-i", picture, naming=[models["argmax"], "class id"])
+    fails_with_one_line("-m", models["sigmoid"], "-i", picture, "--softmax", naming=[models["sigmoid"], "softmax"])
+
+
+@pytest.mark.parametrize("shape", [(0, 1), (0, 1, 1, 1)], ids=str)
+@pytest.mark.parametrize(
+    "element_type, output, expected",
+    [("u8", 64, 0.25), ("u8", 255, 255 / 256), ("i8", -64, 0.25), ("i8", 127, 255 / 256), ("f32", 0.25, 0.25)],
+    ids=str,
+)
+def test_one_value_in_8_bits_is_a_quantised_sigmoid(tmp_path, picture, element_type, output, expected, shape):
+    def build(image):
+        value = always([output], getattr(ov.Type, element_type))(image)
+        return ops.reshape(value, np.array(shape), special_zero=True)
+
+    model = save_model(tmp_path / "sigmoid.xml", build)
+    assert scores("-m", model, "-i", picture, picture, stderr="") == [{0: pytest.approx(expected, abs=1e-7)}] * 2
 
 
 @pytest.mark.parametrize(
