@@ -51,8 +51,16 @@ def test_errors_with_the_library_are_clean_ends(custom_op_library, model):
     no_classifier = save_model_with_twice(model.with_name("no_classifier.xml"), ops.relu)
     runs = [
         (["-m", model, "-d", "HETERO:CPU"], 0, r""),
-        (["-m", model, "-d", "FOO"], 1, r"\[ ERROR \] Cannot load the model to the device 'FOO': .*\n"),
-        (["-m", no_classifier], 1, r"\[ ERROR \] Cannot use the model .*: its output shape \[1,3,8,8\] is not a .*\n"),
+        (
+            ["-m", model, "-d", "FOO"],
+            1,
+            r"\[ ERROR \] Cannot load the model to the device 'FOO' \(available target devices: .*\bCPU\b.*\): .*\n",
+        ),
+        (
+            ["-m", no_classifier],
+            1,
+            r"\[ ERROR \] Cannot use .*: its output shape \[1,3,8,8\] is not \[N,C\], \[N,C,1,1\] or \[N,1,1,C\]\n",
+        ),
         (
             ["-m", model, "--mean_values", "1,2,3", "-b", "2000000000"],
             1,

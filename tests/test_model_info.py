@@ -105,7 +105,7 @@ def test_center_crop_on_the_command_line_wins(with_info, noise):
     ],
 )
 def test_what_is_not_supported_is_a_warning(with_info, picture, name, value):
-    warning = f"[ WARNING ] Ignoring the unsupported {name} '{value}' in the model's model_info\n"
+    warning = f"[ WARNING ] Ignoring the unsupported {name} '{value}' in model_info\n"
     stderr = re.escape(warning) + NO_PROBABILITIES
     assert scores("-m", with_info(**{name: value}), "-i", picture, stderr=stderr) == [approximately(AS_IT_IS)]
 

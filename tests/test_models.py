@@ -26,6 +26,7 @@ from helpers import (
     protobuf,
     run,
     run_process,
+    run_python,
     save_model,
     save_with_info,
     scores,
@@ -183,23 +184,58 @@ def test_types_that_take_no_images(tmp_path, picture, element_type):
 
 
 @pytest.mark.parametrize(
-    "shape, layout, advised",
+    "shape, layout, stated, advised",
     [
-        ((1, 3, -1, -1), None, "[1,3,H,W]"),
-        ((1, -1, -1, 3), None, "[1,H,W,3]"),
-        ((1, 48, -1, 3), None, "[1,48,W,3]"),
-        ((1, 1, 28, -1), None, "[1,1,28,W]"),
-        ((-1, 8, -1, 3), None, "[N,8,W,3]"),
-        ((1, 3, -1, 3), "NHWC", "[1,3,W,3]"),
-        ((1, 4, -1, -1), "NCHW", "[1,4,H,W]"),
+        ((1, 3, -1, -1), None, "[N,C,H,W] is [1,3,?,?]", "[1,3,H,W]"),
+        ((1, -1, -1, 3), None, "[N,H,W,C] is [1,?,?,3]", "[1,H,W,3]"),
+        ((1, 48, -1, 3), None, "[N,H,W,C] is [1,48,?,3]", "[1,48,W,3]"),
+        ((1, 1, 28, -1), None, "[N,C,H,W] is [1,1,28,?]", "[1,1,28,W]"),
+        ((-1, 8, -1, 3), None, "[N,H,W,C] is [?,8,?,3]", "[-1,8,W,3]"),
+        ((1, 3, -1, 3), "NHWC", "[N,H,W,C] is [1,3,?,3]", "[1,3,W,3]"),
+        ((1, 3, -1, 3), None, "[N,C,H,W] is [1,3,?,3]", "[1,3,H,3]"),
+        ((1, -1, 8, 8), None, "[N,C,H,W] is [1,?,8,8]", "[1,3,8,8]"),
+        ((-1, -1, -1, -1), None, "[N,C,H,W] is [?,?,?,?]", "[-1,3,H,W]"),
+        ((-1, -1, -1, -1), "NHWC", "[N,H,W,C] is [?,?,?,?]", "[-1,H,W,3]"),
     ],
     ids=str,
 )
-def test_a_dynamic_height_or_width_is_an_error_that_tells_what_to_do(tmp_path, picture, shape, layout, advised):
+def test_a_dynamic_height_or_width_is_an_error_that_tells_what_to_do(tmp_path, shape, layout, stated, advised):
     """`ovc` does not take an .xml file."""
     model = save_model(tmp_path / "dynamic.xml", channel_means, shape, layout=layout)
-    named = [model, "its input image ", "height and width", f"`model.reshape({advised})`"]
-    fails_with_one_line("-m", model, "-i", picture, naming=named)
+    line = fails_with_one_line("-m", model, "-i", PHOTOS[0])
+    assert line == f"[ ERROR ] Cannot use the model {model}: {dynamic_size(model, stated, advised)}\n"
+
+
+def dynamic_size(model, stated, advised):
+    changed = f"{model.with_suffix('')}-changed.xml"
+    return (
+        f"its input {stated}: give it a height H and width W in Python, "
+        f"`model.reshape({advised}); ov.save_model(model, {changed!r})`, then give -m {shlex.quote(changed)}"
+    )
+
+
+def test_what_the_error_about_a_dynamic_size_tells_works(tmp_path, picture):
+    """With numbers for the letters, in a folder whose name needs quotes."""
+    folder = tmp_path / "it's a folder"
+    folder.mkdir()
+    model = save_model(folder / "dynamic.xml", channel_means, (-1, 3, -1, -1))
+    line = fails_with_one_line("-m", model, "-i", picture)
+    python, option = re.search(r"`(.*)`, then give (-m .*)\n", line).groups()
+    program = f"import openvino as ov; model = ov.Core().read_model({str(model)!r}); {python}"
+    done = run_python("-c", program.replace("H,W", "8,8"))
+    assert done.returncode == 0, done.stderr
+    expected = pytest.approx({0: 200, 1: 100, 2: 40}, abs=1e-3)
+    assert scores(*shlex.split(option), "-i", picture, picture) == [expected] * 2
+
+
+@pytest.mark.parametrize("shape", [(1, 4, -1, -1), (1, 4, 8, 8), (-1, -1, 8, 4)], ids=str)
+def test_four_channels_are_an_error_that_is_none_of_the_size(tmp_path, picture, shape):
+    layout = "NHWC" if shape[3] == 4 else "NCHW"
+    model = save_model(tmp_path / "four.xml", channel_means, shape, layout=layout)
+    stated = f"[{','.join(layout)}] is [{','.join('?' if size < 0 else str(size) for size in shape)}]"
+    line = fails_with_one_line("-m", model, "-i", picture)
+    sentence = f"only 1 or 3 channels are supported, its input {stated}"
+    assert line == f"[ ERROR ] Cannot use the model {model}: {sentence}\n"
 
 
 def save_onnx(path, shape):
@@ -218,13 +254,19 @@ def save_onnx(path, shape):
 
 
 @pytest.mark.parametrize(
-    "shape, advised", [((1, 3, -1, -1), "[1,3,H,W]"), ((1, 3, 8, -1), "[1,3,8,W]"), ((-1, 3, -1, -1), "[N,3,H,W]")]
+    "shape, stated, advised",
+    [
+        ((1, 3, -1, -1), "[1,3,?,?]", "[1,3,H,W]"),
+        ((1, 3, 8, -1), "[1,3,8,?]", "[1,3,8,W]"),
+        ((-1, 3, -1, -1), "[?,3,?,?]", "[-1,3,H,W]"),
+    ],
 )
-def test_a_dynamic_height_or_width_of_an_onnx_file(tmp_path, picture, shape, advised):
+def test_a_dynamic_height_or_width_of_an_onnx_file(tmp_path, picture, shape, stated, advised):
     known, unknown = (save_onnx(tmp_path / f"{sizes.count(-1)}.onnx", sizes) for sizes in ((1, 3, 8, 8), shape))
     assert scores("-m", known, "-i", picture) == [pytest.approx({0: 200, 1: 100, 2: 40}, abs=1e-3)]
-    named = ["its input image ", "height and width", f'`ovc {unknown} --input "image{advised}"`']
-    fails_with_one_line("-m", unknown, "-i", picture, naming=named)
+    line = fails_with_one_line("-m", unknown, "-i", picture)
+    sentence = dynamic_size(unknown, f"[N,C,H,W] is {stated}", advised)
+    assert line == f"[ ERROR ] Cannot use the model {unknown}: {sentence}\n"
 
 
 def follow_the_advice(path, picture, **sizes):
@@ -407,7 +449,10 @@ def test_a_model_that_cannot_be_batched_runs_with_batch_1(tmp_path, build):
     else:
         ov.set_batch(loaded, 5)
         assert loaded.output().partial_shape == ov.PartialShape([1, 15])
-    warning = re.escape("[ WARNING ] The model does not take the batch size 5; it runs with batch size 1\n")
+    warning = re.escape(
+        "[ WARNING ] The model does not take the batch size 5; it runs with batch size 1. "
+        "README.md shows how to convert one with a dynamic batch\n"
+    )
     results = classify("-m", model, "-i", *PHOTOS, "--infer_precision", "f32", stderr=warning + NO_PROBABILITIES)
     assert [name for name, _ in results] == list(map(str, PHOTOS))
     for photo, (_, rows) in zip(PHOTOS, results):
@@ -609,12 +654,25 @@ def test_one_value_in_8_bits_is_a_quantised_sigmoid(tmp_path, picture, element_t
 
 @pytest.mark.parametrize(
     "outputs, element_type",
-    [([1, 2, 3], "u8"), ([1, 2, 3], "i8"), ([1, 2, 3], "i32"), ([1, 2, 3], "i64"), ([0.5], "f32"), ([1], "i32")],
+    [([1, 2, 3], "u8"), ([1, 2, 3], "i8"), ([1, 2, 3], "i32"), ([1, 2, 3], "i64"), ([0.5], "f32"), ([1], "u8")],
 )
 def test_softmax_needs_classes_in_floating_point(tmp_path, picture, outputs, element_type):
     model = save_model(tmp_path / "type.xml", always(outputs, getattr(ov.Type, element_type)))
     named = [f"Cannot use the model {model}: softmax ", f"{element_type} [1,{len(outputs)}]"]
     fails_with_one_line("-m", model, "-i", picture, "--softmax", naming=named)
+
+
+@pytest.mark.parametrize("element_type", ["i16", "u16", "i32", "u32", "i64", "u64"])
+def test_a_class_id_is_no_probability(tmp_path, picture, element_type):
+    """One value, as ArgMax gives it: 7 would be printed as the probability of class 0. In 8 bits it may be one."""
+    model = save_model(tmp_path / "id.xml", always([7], getattr(ov.Type, element_type)))
+    sentence = f"its output {element_type} [1,1] is a class id (ArgMax), not a probability for each class"
+    for options in ((), ("--softmax",)):
+        line = fails_with_one_line("-m", model, "-i", picture, *options)
+        assert line == f"[ ERROR ] Cannot use the model {model}: {sentence}\n"
+    for element_type, expected in (("u8", 64 / 256), ("i8", (64 + 128) / 256)):
+        model = save_model(tmp_path / "probability.xml", always([64], getattr(ov.Type, element_type)))
+        assert scores("-m", model, "-i", picture, stderr="") == [{0: expected}]
 
 
 def test_an_output_of_one_bit_does_not_crash(tmp_path, picture):
@@ -692,7 +750,8 @@ def test_models_with_two_inputs_or_outputs(tmp_path):
         ((1, 3), "[1,3]"),
         ((3, 8, 8), "[3,8,8]"),
         ((1, 3, 1, 8, 8), "[1,3,1,8,8]"),
-        ((1, 4, 8, 8), "only 1 or 3 channels are supported"),
+        ((1, 4, 8, 8), "only 1 or 3 channels are supported, its input [N,C,H,W] is [1,4,8,8]"),
+        ((1, 8, 8, 4), "only 1 or 3 channels are supported, its input [N,C,H,W] is [1,8,8,4]"),
     ],
     ids=str,
 )

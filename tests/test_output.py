@@ -4,6 +4,7 @@ import os
 import re
 
 import numpy as np
+import openvino as ov
 import pytest
 from helpers import (
     DATA,
@@ -63,6 +64,52 @@ DOCUMENTED = """\
 [ INFO ] 757      0.0120964
 [ INFO ]
 [ INFO ] This sample is an API example. Use the dedicated `benchmark_app` tool for any performance measurements.
+"""
+
+# The output that the documentation of the official C++ sample of 2022 shows, up to the results.
+DOCUMENTED_CPP = """\
+[ INFO ] OpenVINO Runtime version ......... <version>
+[ INFO ] Build ........... <build>
+[ INFO ]
+[ INFO ] Parsing input parameters
+[ INFO ] Files were added: 1
+[ INFO ]     /images/dog.bmp
+[ INFO ] Loading model files:
+[ INFO ] /models/googlenet-v1.xml
+[ INFO ] model name: GoogleNet
+[ INFO ]     inputs
+[ INFO ]         input name: data
+[ INFO ]         input type: f32
+[ INFO ]         input shape: {1, 3, 224, 224}
+[ INFO ]     outputs
+[ INFO ]         output name: prob
+[ INFO ]         output type: f32
+[ INFO ]         output shape: {1, 1000}
+[ INFO ] Read input images
+[ INFO ] Set batch size 1
+[ INFO ] model name: GoogleNet
+[ INFO ]     inputs
+[ INFO ]         input name: data
+[ INFO ]         input type: u8
+[ INFO ]         input shape: {1, 224, 224, 3}
+[ INFO ]     outputs
+[ INFO ]         output name: prob
+[ INFO ]         output type: f32
+[ INFO ]         output shape: {1, 1000}
+[ INFO ] Loading model to the device GPU
+[ INFO ] Create infer request
+[ INFO ] Start inference (asynchronous executions)
+[ INFO ] Completed 1 async request execution
+[ INFO ] Completed 2 async request execution
+[ INFO ] Completed 3 async request execution
+[ INFO ] Completed 4 async request execution
+[ INFO ] Completed 5 async request execution
+[ INFO ] Completed 6 async request execution
+[ INFO ] Completed 7 async request execution
+[ INFO ] Completed 8 async request execution
+[ INFO ] Completed 9 async request execution
+[ INFO ] Completed 10 async request execution
+[ INFO ] Completed async requests execution
 """
 
 DOCUMENTED_OPTIONS = """\
@@ -133,6 +180,7 @@ def test_verbose_adds_the_lines_of_the_cpp_sample(unlabelled):
         "        output name: probabilities",
         "        output type: f32",
         r"        output shape: \{1, 1000\}",
+        "Read input images",
         "Set batch size 2",
         "model name: efficientnet-lite0",
         "    inputs",
@@ -144,6 +192,8 @@ def test_verbose_adds_the_lines_of_the_cpp_sample(unlabelled):
         "        output type: f32",
         r"        output shape: \{2, 1000\}",
         "Loading the model to the plugin",
+        "Loading model to the device CPU",
+        "Create infer request",
         "Starting inference in asynchronous mode",
         "Completed 1 async request execution",
     ]
@@ -152,6 +202,32 @@ def test_verbose_adds_the_lines_of_the_cpp_sample(unlabelled):
     assert lines[-2] == "[ INFO ] Completed async requests execution"
     remaining = iter(lines)
     assert all(line in remaining for line in plain.splitlines()), "the default log is part of it, in its order"
+
+
+@pytest.mark.parametrize("device", ["CPU", "MULTI:CPU"])
+def test_verbose_with_ten_iterations_is_the_log_of_the_cpp_sample(unlabelled, device):
+    """In its order. The Python sample's two lines that say the same as lines of it stand in their place."""
+    log = DOCUMENTED_CPP
+    for documented, expected in (
+        ("<version>", ov.get_version().partition("-")[0]),
+        ("<build>", ov.get_version()),
+        ("/images/dog.bmp", str(PHOTOS[0])),
+        ("Loading model files:\n[ INFO ] /models/googlenet-v1.xml", f"Reading the model: {unlabelled}"),
+        ("GoogleNet", "efficientnet-lite0"),
+        ("input name: data", "input name: image"),
+        ("output name: prob", "output name: probabilities"),
+        ("Loading model to the device GPU", f"Loading model to the device {device}"),
+        ("Start inference (asynchronous executions)", "Starting inference in asynchronous mode"),
+    ):
+        assert documented in log
+        log = log.replace(documented, expected)
+    done = run("-m", unlabelled, "-i", PHOTOS[0], "-ni", "10", "-v", "-d", device)
+    assert (done.returncode, done.stderr) == (0, "")
+    documented = log.splitlines()
+    printed = [line for line in done.stdout.splitlines() if line in documented]  # without the table, and a line more
+    tables_end = printed.index("[ INFO ] Completed 2 async request execution") - 1
+    assert printed.pop(tables_end) == "[ INFO ]", "the end of the table, which comes after the first iteration"
+    assert printed == documented
 
 
 def test_verbose_adds_the_traceback_of_an_error():
@@ -196,6 +272,32 @@ def test_perf_counts():
     assert [row[1] for row in executed].count("Convolution") == 2  # LeNet has two
     assert [row[1] for row in executed].count("FullyConnected") == 2
     assert lines[end] == f"Total time: {sum(int(row[4]) for row in rows[1:])} us"
+
+
+@pytest.mark.parametrize(
+    "option", [("-c", "x"), ("-cd", "x"), ("-cdi", "x"), ("--mean", "127"), ("--soft",), ("--cache_d=x",), ("--verb",)]
+)
+def test_no_option_may_be_abbreviated(tmp_path, monkeypatch, option):
+    """By itself argparse takes `-c x` for `-cdir x`, whatever allow_abbrev is."""
+    monkeypatch.chdir(tmp_path)
+    done = run("-m", LENET, "-i", DIGITS, *option)
+    assert (done.returncode, done.stdout, list(tmp_path.iterdir())) == (2, "", [])
+    assert done.stderr.endswith(f" error: unrecognized arguments: {' '.join(option)}\n")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("-nt=3", "-b=2", "-dCPU"), ("-d=CPU", "-nt=3", "-b2"), ("--number_top=3", "--device=CPU", "--batch_size=2"),
+        ("-d", "CPU", "-nt", "3", "-b", "2"),
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_values_may_be_attached_to_their_options(options):
+    done = run(f"-m{LENET}", f"--input={DIGITS}", "-v", *options)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [len(rows) for _, rows in tables(done.stdout)] == [3] * 10
+    assert "[ INFO ] Set batch size 2\n" in done.stdout and "[ INFO ] Loading model to the device CPU\n" in done.stdout
 
 
 def test_the_help_has_the_form_of_the_official_python_sample():

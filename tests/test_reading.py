@@ -240,11 +240,12 @@ def test_opencv_says_why_an_image_is_not_decoded(tmp_path):
     for buffer in (None, np.zeros((4, 4, 3), np.uint8)):
         with pytest.raises(ValueError) as caught:
             sample.decode(str(huge), buffer=buffer)
-        assert "CV_IO_MAX_IMAGE_PIXELS" in str(caught.value)
+        assert str(caught.value) == "cannot be decoded as an image: pixels <= OPENCV_IO_MAX_IMAGE_PIXELS"
     done = run("-m", LENET, "-i", huge)
     assert (done.returncode, done.stdout.count("Image path")) == (1, 0)
-    # the condition that does not hold: without the file and line of OpenCV's source that tests it
-    assert done.stderr == f"[ WARNING ] {huge}: cannot be decoded as an image: pixels <= CV_IO_MAX_IMAGE_PIXELS\n"
+    # The condition that does not hold, by the name of the environment variable that sets the limit, and without the
+    # file and line of OpenCV's source that tests it.
+    assert done.stderr == f"[ WARNING ] {huge}: cannot be decoded as an image: pixels <= OPENCV_IO_MAX_IMAGE_PIXELS\n"
 
 
 def run_on_terminal(folder, stdout):

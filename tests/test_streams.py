@@ -44,6 +44,17 @@ def test_a_standard_output_that_cannot_be_written_is_an_error():
         assert (done.returncode, done.stdout, done.stderr) == (1, "", line)
 
 
+def test_a_help_that_cannot_be_written_is_an_error():
+    """By itself argparse says nothing, and exits with 0."""
+
+    def help_redirected(redirection):
+        return run("-h", prefix=["sh", "-c", f'exec "$@" {redirection}', "sh"], timeout=20)
+
+    for done, reason in zip(at_once(help_redirected, NO_STDOUT), NO_STDOUT.values()):
+        line = f"[ ERROR ] Cannot write to standard output: {reason}\n" if reason else ""
+        assert (done.returncode, done.stdout, done.stderr) == (1, "", line)
+
+
 def test_without_a_standard_error_all_tables_come(tmp_path):
     """The status says whether all images were classified, though the warning is lost."""
     broken = tmp_path / "broken.png"
