@@ -54,7 +54,7 @@ def build_preprocessing(
     scale: Any = None,
     softmax: bool = False,
 ) -> ov.Model:
-    """Makes `model`, with one image input of `layout` ("NCHW"), take u8 [N,H,W,C] as OpenCV decodes it, and return f32.
+    """Makes `model`, with an image input of `layout` ("NCHW" or "NHWC"), take u8 [N,H,W,3 or 1], and return f32.
 
     The device then runs the conversion, in this order: `reverse_channels` turns BGR into RGB, `mean` is subtracted, the
     result is divided by `scale`. Both are in units of 0..255, one number for each channel of the model or one for all;
@@ -120,8 +120,8 @@ def decode(path: str, flags: int = cv2.IMREAD_COLOR, buffer: np.ndarray | None =
     """Reads an image file as `cv2.imread(path, flags)` does: u8 [H,W,3] in BGR order, or [H,W] for IMREAD_GRAYSCALE.
 
     `buffer`, from an earlier call, is overwritten and returned if the image has its size: allocating the memory for a
-    photo takes almost as long as decoding it. Raises OSError if the file cannot be opened, ValueError if it is not a
-    regular file or cannot be decoded. https://docs.opencv.org/5.x/d4/da8/group__imgcodecs.html
+    photo takes almost as long as decoding it. A JPEG that ends early is returned as far as it goes. Raises OSError if
+    the file cannot be opened, ValueError if it is no file or no image. https://docs.opencv.org/5.x/d4/da8/group__imgcodecs.html
     """
     if os.path.exists(path) and not os.path.isfile(path):
         raise ValueError("is not a regular file")
@@ -144,7 +144,7 @@ def decode(path: str, flags: int = cv2.IMREAD_COLOR, buffer: np.ndarray | None =
             is_heic = content[4:11].tobytes() in (b"ftyphei", b"ftyphev", b"ftypmif")
             raise ValueError("is HEIC, which OpenCV does not read" if is_heic else "cannot be decoded as an image")
     except cv2.error as error:  # such as its limits, by the names of the environment variables that set them
-        raise ValueError(f"cannot be decoded as an image: {error.err.replace('CV_IO', 'OPENCV_IO')}") from error
+        raise ValueError(f"cannot be decoded as an image: {error.err.replace(' CV_IO', ' OPENCV_IO')}") from error
     return pixels
 
 
@@ -195,11 +195,13 @@ def infer_in_order(queue: ov.AsyncInferQueue, inputs: Iterable[tuple]) -> Iterat
 
     `queue` is of a model with one input and one output, and serves one call at a time. An array is copied, and may be
     refilled for the next input; an ov.Tensor is used in place: leave it alone until its result comes, which may be
-    after many more inputs were taken. Output types that numpy lacks (bf16, i4, nf4) come as raw bits.
-    Raises what inference (then make a new queue) or `inputs` raises, TimeoutError if another call has used the queue.
+    after many more inputs were taken. Raises what inference (then make a new queue) or `inputs` raises, RuntimeError if
+    another call uses the queue. Output types that numpy lacks come as raw bits, bf16 in what looks like float16.
     https://docs.openvino.ai/2026/api/ie_python_api/_autosummary/openvino.AsyncInferQueue.html
     """
     started: deque[tuple[Any, Any, Future]] = deque()
+    if vars(queue).setdefault("used_by", started) is not started:  # at once, also between threads
+        raise RuntimeError("another infer_in_order uses this queue: end it first, or give each a queue of its own")
 
     def keep_output(request: ov.InferRequest, future: Future) -> None:
         try:
@@ -213,6 +215,7 @@ def infer_in_order(queue: ov.AsyncInferQueue, inputs: Iterable[tuple]) -> Iterat
                 request.wait()
         queue.set_callback(lambda request, future: None)
         callback_released.wait(timeout=1)
+        del vars(queue)["used_by"]
 
     # Threads of OpenVINO let go of the callback a moment after a request is done, and need the interpreter for it. If
     # the core or the compiled model is deleted in that moment, the program hangs; if the interpreter ends, it aborts.
@@ -227,15 +230,14 @@ def infer_in_order(queue: ov.AsyncInferQueue, inputs: Iterable[tuple]) -> Iterat
             tensor = tensor if isinstance(tensor, ov.Tensor) else ov.Tensor(tensor)  # a copy, not into the last tensor
             started.append((key, tensor, future))  # the tensor too: its memory must outlive the request's run
             queue.start_async(tensor, userdata=future)  # waits for an idle request, not for the result
-            too_many = len(started) > 8 * len(queue)
-            if too_many:
+            if len(started) > 8 * len(queue):
                 queue.wait_all()
-            while started and (too_many or started[0][2].done()):
+            while started and started[0][2].done():
                 key, _, future = started.popleft()
-                yield key, future.result(timeout=0)  # it is done, unless another call has taken the queue's callback
+                yield key, future.result()
         queue.wait_all()
         for key, _, future in started:
-            yield key, future.result(timeout=0)
+            yield key, future.result(timeout=0)  # it is done, unless somebody has taken the queue's callback
     finally:
         finish()
 
@@ -440,16 +442,14 @@ def looks_like_image(path: str) -> bool:
 
 def list_images(path: str) -> list[Image]:
     """Lists the image in a file, or those in an IDX file: u8 [N,H,W] after four big-endian u32, 0x803, N, H and W."""
-    image = Image(path, partial(decode, path))
     if not path.lower().endswith(IDX_SUFFIX) or not os.path.isfile(path):
-        return [image]
+        return [Image(path, partial(decode, path))]
     try:
         header = np.fromfile(path, ">u4", count=4).tolist()
         is_idx = len(header) == 4 and header[0] == 0x803 and 0 not in header
         require(is_idx, f"is not an IDX file of images: it begins with {header}, not 2051, count, height and width")
     except (OSError, ValueError) as error:
-        image.error = reason(error)
-        return [image]
+        return [Image(path, partial(decode, path), reason(error))]
     _, count, height, width = header
     size = height * width
     complete = min(count, (os.path.getsize(path) - 16) // size)

@@ -52,8 +52,8 @@ def test_label_files_with_and_without_wordnet_ids(tmp_path, channel_model):
 def not_as_many(source, count):
     """The warning for the channel model, which has 3 classes."""
     return (
-        f"{source} has {count} labels, the model 3 classes: no label is printed. Expected: one label a line in "
-        "class id order, without a header, and with 'background' only if it is a class"
+        f"{source} has {count} labels, the model 3 classes: no label is printed. "
+        "Expected: a label a line in class id order, no header, no added 'background'"
     )
 
 
@@ -115,7 +115,7 @@ def test_of_labels_that_do_not_fit_none_is_printed(tmp_path, channel_model, pict
     assert done.returncode == 0, done.stderr
     [warning] = warnings(done)
     assert warning.startswith(f"{labels} has {count} labels, the model 3 classes: no label is printed")
-    for hint in ("one label a line", "class id order", "header", "background"):
+    for hint in ("a label a line", "class id order", "header", "background"):
         assert hint in warning
     table = done.stdout.split(f"[ INFO ] Image path: {picture}\n")[1].splitlines()[:6]
     assert table == [

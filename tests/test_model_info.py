@@ -56,7 +56,7 @@ def test_resize_type(with_info, noise, resize_type, left, right):
         ({"mean_values": "10 20 30"}, ["mean_values [10.0, 20.0, 30.0]"]),
         ({"scale_values": "0.5"}, ["scale_values [0.5]"]),
         ({"reverse_input_channels": "YES", "resize_type": "crop"}, ["center_crop 1.0", "reverse_input_channels True"]),
-        ({"labels": "sky_blue grass fire"}, ["labels ['sky blue', 'grass', 'fire']"]),
+        ({"labels": "sky_blue grass fire"}, ["labels ['sky_blue', 'grass', 'fire']"]),
         ({"mean_values": "", "labels": "None", "model_type": "Classification"}, []),
     ],
     ids=str,
