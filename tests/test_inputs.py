@@ -343,7 +343,8 @@ def test_packed_images_given_themselves(tmp_path, channel_model, picture):
 
 
 def test_labels_of_mnist_given_themselves_are_a_warning(tmp_path, channel_model, picture):
-    labels = save_mnist(tmp_path) / "train-labels-idx1-ubyte"
+    labels = tmp_path / "train-labels-idx1-ubyte"
+    labels.write_bytes(idx(0x801, 100, data=bytes([1] * 100)))
     status, names, [warning] = results_of(channel_model, labels, picture)
     assert (status, names) == (1, [picture.name])
     assert warning.startswith(f"{labels}: is not an IDX file of images: ")
