@@ -192,14 +192,16 @@ def test_nothing_in_a_model_makes_an_error_longer(tmp_path, picture, text, eleme
 
 
 @pytest.mark.parametrize("text", FORGERIES.values(), ids=FORGERIES)
-def test_what_openvino_says_of_such_a_model_is_one_line(tmp_path, channel_model, picture, text):
+def test_what_openvino_says_of_such_a_model_is_one_line(tmp_path, picture, text):
     """It repeats an operation's type that it does not know."""
     forged = "".join(f"&#{ord(letter)};" for letter in f"Unknown {text[:100_000]} ")
-    xml, known = channel_model.read_text(), 'type="ReduceMean"'
+    model = save_model(tmp_path / "forged.xml", channel_means)
+    xml, known = model.read_text(), 'type="ReduceMean"'
     assert xml.count(known) == 1
-    (tmp_path / "forged.xml").write_text(xml.replace(known, f'type="{forged}"'))
-    line = fails_with_one_line("-m", tmp_path / "forged.xml", "-i", picture)
-    assert line.startswith(f"[ ERROR ] Cannot read the model {tmp_path}/forged.xml: ")
+    model.write_text(xml.replace(known, f'type="{forged}"'))
+    line = fails_with_one_line("-m", model, "-i", picture)
+    assert line.startswith(f"[ ERROR ] Cannot read the model {model}: ")
+    assert "Unknown" in line or "\n" in text, "or else it is another error"
     assert line[:-1].isprintable() and len(line) < 1200
 
 
