@@ -350,6 +350,12 @@ def test_labels_of_mnist_given_themselves_are_a_warning(tmp_path, channel_model,
     assert warning.startswith(f"{labels}: is not an IDX file of images: ")
 
 
+@pytest.mark.parametrize("name", ["idx10.ubyte", "digits-idx12-ubyte", "part.idx1.UBYTE"])
+def test_only_what_is_named_as_labels_is_left_out(tmp_path, channel_model, name):
+    (tmp_path / name).write_bytes(MNIST["t10k-images-idx3-ubyte"])
+    assert results_of(channel_model, tmp_path) == (0, [f"{name}[0]"], [])
+
+
 def test_nothing_but_labels_of_mnist_is_a_folder_without_images(tmp_path, channel_model):
     save_mnist(tmp_path, but=[name for stem in MNIST if "images" in stem for name in (stem, f"{stem}.gz")])
     fails_with_one_line("-m", channel_model, "-i", tmp_path, naming=[f"{tmp_path}: there are no images in it\n"])

@@ -286,6 +286,14 @@ def test_the_layout_of_the_output(tmp_path, channel_model, picture, layout, is_e
         assert scores(*arguments) == [pytest.approx({0: 200, 1: 100, 2: 40}, abs=1e-3)]
 
 
+@pytest.mark.parametrize("layout", ["[NCHW,A,B,D]", "[N,NOTCHW,H,W]", "[N,C,H,WWW]"])
+def test_a_layout_that_has_the_letters_only_within_words_does_not_count(tmp_path, channel_model, picture, layout):
+    model = ov.Core().read_model(channel_model)
+    ov.layout_helpers.set_layout(model.input(), ov.Layout(layout))
+    ov.save_model(model, tmp_path / "layout.xml")
+    assert scores("-m", tmp_path / "layout.xml", "-i", picture) == [pytest.approx({0: 200, 1: 100, 2: 40}, abs=1e-3)]
+
+
 def test_a_model_with_state_is_an_error(tmp_path, picture):
     """It adds each image to those before: the result would depend on their order."""
     image = ops.parameter([1, 3, 8, 8], np.float32, name="image")
