@@ -138,7 +138,7 @@ def decode(path: str, flags: int = cv2.IMREAD_COLOR, buffer: np.ndarray | None =
             content = np.fromfile(path, np.uint8, count=2**28)  # no more than that: it may be no image at all
             pixels = cv2.imdecode(content, flags) if content.size else None
         if pixels is None:
-            stored = cv2.imread(file_name, cv2.IMREAD_UNCHANGED)
+            stored = cv2.imdecode(content, cv2.IMREAD_UNCHANGED) if content.size else None
             if stored is not None and stored.itemsize > 2:
                 raise ValueError(f"holds pixels in {stored.dtype}: 8 and 16 bits are supported")
             is_heic = content[4:11].tobytes() in (b"ftyphei", b"ftyphev", b"ftypmif")
@@ -227,7 +227,7 @@ def infer_in_order(queue: ov.AsyncInferQueue, inputs: Iterable[tuple]) -> Iterat
     try:
         for key, tensor in inputs:
             future: Future = Future()
-            tensor = tensor if isinstance(tensor, ov.Tensor) else ov.Tensor(tensor)  # a copy, not into the last tensor
+            tensor = tensor if isinstance(tensor, ov.Tensor) else ov.Tensor(np.asarray(tensor))  # a copy of its own
             started.append((key, tensor, future))  # the tensor too: its memory must outlive the request's run
             queue.start_async(tensor, userdata=future)  # waits for an idle request, not for the result
             if len(started) > 8 * len(queue):
@@ -432,7 +432,7 @@ def looks_like_image(path: str) -> bool:
     file_name: Any = os.fsencode(path)
     name = os.path.basename(path).lower()
     if name.endswith((IDX_SUFFIX, IDX_SUFFIX + ".gz")):  # of MNIST torchvision keeps both; idx1 are labels
-        return "idx1" not in name and not (name.endswith(".gz") and os.path.exists(path[:-3]))
+        return "idx1-" not in name and not (name.endswith(".gz") and os.path.exists(path[:-3]))
     if name.endswith((".exr", *UNREAD_PHOTO_SUFFIXES)) or cv2.haveImageWriter(file_name):  # which refuses .exr
         return True
     if not os.path.isfile(path) or not os.access(path, os.R_OK):
@@ -484,7 +484,7 @@ def read_image(ratio: float | None, antialias: bool, image: Image, row: np.ndarr
 
 def model_file(path: str) -> str:
     """Returns what `read_model` takes: of a folder with one .xml file, as Ultralytics writes it, that file."""
-    name = os.path.basename(path)
+    name = os.path.basename(path).lower()
     require(name != "saved_model.pb", f"give the SavedModel's folder: -m {shlex.quote(os.path.dirname(path) or '.')}")
     require(not name.endswith((".keras", ".h5", ".pt", ".pth")), "give what Keras' export or torch.onnx.export makes")
     if not os.path.isdir(path) or os.path.exists(os.path.join(path, "saved_model.pb")):
@@ -512,7 +512,7 @@ def check_model(model: ov.Model, path: str) -> str:
     shape = model.input().partial_shape
     require(shape.rank == 4 and 0 not in shape, f"an input of shape {shape} is no image: [N,C,H,W] or [N,H,W,C] is")
     layout = str(ov.layout_helpers.get_layout(model.input()))
-    if not set("NCHW") <= set(layout):
+    if not set("NCHW") <= set(layout[1:-1].split(",")):
         layout = "[N,H,W,C]" if shape[3] in (1, 3) and shape[1] not in (1, 3) else "[N,C,H,W]"
     size_of = dict(zip(layout[1:-1].split(","), shape))
     has_channels = size_of["C"].is_dynamic or size_of["C"] in (1, 3)

@@ -34,6 +34,21 @@ FUNCTIONS = {node.name: node for node in TREE.body if isinstance(node, ast.Funct
 COMPILER = shutil.which(os.environ.get("CXX", "c++")) or shutil.which("g++") or shutil.which("clang++")
 COLUMNS = {"COLUMNS": "80"}  # argparse breaks its lines there
 
+# Each a file's or folder's; a shell would make something else of it without quotes.
+TRICKY_NAMES = [
+    "a b",
+    "it's",
+    'say "hi"',
+    "$HOME",
+    "$(exit 3)",
+    "a;b&c",
+    "back`tick",
+    "back\\slash",
+    "*",
+    "#1",
+    "t\u00fcr",
+]
+
 
 def run(*args, **options):
     """Runs the sample with `args`: in a process of its own if there are `options` for it, else in this one."""

@@ -1,8 +1,12 @@
 """What `-i` takes: files, folders and IDX files, and the pixels that come of them."""
 
+import gzip
 import os
 import re
+import shlex
 import shutil
+import struct
+import subprocess
 from pathlib import Path
 
 import cv2
@@ -15,6 +19,7 @@ from helpers import (
     NO_LOGITS_EITHER,
     NO_PROBABILITIES,
     PHOTOS,
+    TRICKY_NAMES,
     at_once,
     channel_means,
     classify,
@@ -282,6 +287,178 @@ def test_a_folder_without_images_is_an_error(tmp_path, channel_model):
         done = run("-m", channel_model, "-i", PHOTOS[0], folder)
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr == f"[ ERROR ] Cannot read the folder {folder}: there are no images in it\n"
+
+
+@pytest.fixture
+def one_image(tmp_path, picture):
+    """A folder with one image, which comes last in it."""
+    (tmp_path / "folder").mkdir()
+    shutil.copy(picture, tmp_path / "folder" / "z.png")
+    return tmp_path / "folder"
+
+
+def results_of(channel_model, *inputs):
+    """Exit status, names in the folder that are classified, warnings."""
+    done = run("-m", channel_model, "-i", *inputs, "--softmax")
+    return done.returncode, [os.path.basename(name) for name, _ in tables(done.stdout)], warnings(done)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["._z.png", "._photo.jpg", ".DS_Store", ".hidden.png", ".photo.heic", "._raw.CR2", "._train-images-idx3-ubyte",
+     "._digits.ubyte", ".train-images-idx3-ubyte.gz", ".hidden", "..png"],
+)  # fmt: skip
+@pytest.mark.parametrize("is_image", [False, True], ids=["no-image", "image"])
+def test_hidden_files_are_left_out_of_a_folder(channel_model, picture, one_image, name, is_image):
+    """What macOS leaves there has the names of images, and begins with its own signature."""
+    apple_double = b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        "
+    (one_image / name).write_bytes(picture.read_bytes() if is_image else apple_double)
+    assert results_of(channel_model, one_image) == (0, ["z.png"], [])
+
+
+def test_a_folder_of_nothing_but_hidden_files_holds_no_images(tmp_path, channel_model, picture):
+    (tmp_path / ".hidden").mkdir()
+    shutil.copy(picture, tmp_path / ".hidden.png")
+    line = fails_with_one_line("-m", channel_model, "-i", tmp_path)
+    assert line == f"[ ERROR ] Cannot read the folder {tmp_path}: there are no images in it\n"
+
+
+def test_a_hidden_file_or_folder_given_itself_is_read(tmp_path, channel_model, picture):
+    (tmp_path / ".folder").mkdir()
+    for path in (tmp_path / ".hidden.png", tmp_path / ".folder" / "a.png"):
+        shutil.copy(picture, path)
+    found = results_of(channel_model, tmp_path / ".hidden.png", tmp_path / ".folder")
+    assert found == (0, [".hidden.png", "a.png"], [])
+
+
+def heic(brand):
+    """The beginning of a photo as phones save it: the first box of its file."""
+    return struct.pack(">I4s4sI8s", 24, b"ftyp", brand.encode(), 0, b"mif1heic") + bytes(200)
+
+
+@pytest.mark.parametrize("itself", [False, True], ids=["in-a-folder", "itself"])
+@pytest.mark.parametrize(
+    "name, content",
+    [
+        *[(f"photo.{suffix}", heic("heic")) for suffix in ("heic", "HEIC", "heif", "Heif")],
+        *[("photo", heic(brand)) for brand in ("heic", "heix", "hevc", "heim", "mif1")],
+        *[("photo.jpg", heic(brand)) for brand in ("heic", "mif1")],
+        *[(f"photo.{suffix}", b"II*\0 some camera's own") for suffix in ("dng", "CR2", "nef", "ARW", "orf", "rw2")],
+        ("photo.cr3", b"\0\0\0\x18ftypcrx "),
+        ("photo.RAF", b"FUJIFILMCCD-RAW "),
+        ("photo.jxl", b"\xff\x0a"),
+        ("photo.heic", b""),
+        ("photo.dng", PHOTOS[0].read_bytes()),  # which may have a preview that OpenCV reads
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_photo_that_opencv_does_not_read_is_a_warning(channel_model, one_image, name, content, itself):
+    photo = one_image / name
+    photo.write_bytes(content)
+    status, names, [warning] = results_of(channel_model, *([photo, one_image / "z.png"] if itself else [one_image]))
+    assert (status, names) == (1, ["z.png"])
+    assert warning.startswith(f"{photo}: ") and "OpenCV does not read" in warning
+
+
+def test_a_folder_of_nothing_but_such_photos_has_a_warning_for_each(tmp_path, channel_model):
+    for name in ("1.heic", "2.DNG", "3"):
+        (tmp_path / name).write_bytes(heic("heic"))
+    status, names, warned = results_of(channel_model, tmp_path)
+    assert (status, names, [warning.partition(": ")[0] for warning in warned]) == (
+        1, [], [str(tmp_path / name) for name in ("1.heic", "2.DNG", "3")]
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TRICKY_NAMES)
+def test_a_folder_of_folders_says_what_to_give_instead(tmp_path, channel_model, picture, name):
+    """One for each class, as for training. What the message says is pasted into a shell."""
+    classes = [tmp_path / name / label for label in ("cat", "dog")]
+    for folder in classes:
+        folder.mkdir(parents=True)
+        shutil.copy(picture, folder)
+    line = fails_with_one_line("-m", channel_model, "-i", tmp_path / name)
+    prefix = f"[ ERROR ] Cannot read the folder {tmp_path / name}: it holds only folders, which are not searched: give "
+    assert line.startswith(prefix)
+    advice = line.removeprefix(prefix).rstrip("\n")
+    assert shlex.split(advice) == [f"{tmp_path / name}/*"]
+    pasted = subprocess.run(["sh", "-c", f"printf '%s\\0' {advice}"], capture_output=True, check=True).stdout
+    given = [os.fsdecode(path) for path in pasted.split(b"\0")[:-1]]
+    assert given == list(map(str, classes))
+    assert results_of(channel_model, *given) == (0, [picture.name] * 2, [])
+
+
+def test_a_folder_of_folders_and_a_file_is_one_without_images(tmp_path, channel_model):
+    (tmp_path / "cat").mkdir()
+    (tmp_path / "notes.txt").touch()
+    fails_with_one_line("-m", channel_model, "-i", tmp_path, naming=[f"{tmp_path}: there are no images in it\n"])
+
+
+MNIST = {
+    "train-images-idx3-ubyte": idx(0x803, 2, 4, 4, data=bytes(32)),
+    "train-labels-idx1-ubyte": idx(0x801, 2, data=bytes(2)),
+    "t10k-images-idx3-ubyte": idx(0x803, 1, 4, 4, data=bytes(16)),
+    "t10k-labels-idx1-ubyte": idx(0x801, 1, data=bytes(1)),
+}
+MNIST_IMAGES = ["t10k-images-idx3-ubyte[0]", "train-images-idx3-ubyte[0]", "train-images-idx3-ubyte[1]"]
+
+
+def save_mnist(folder, form="{}", but=()):
+    for name, content in MNIST.items():
+        (folder / form.format(name)).write_bytes(content)
+        (folder / form.format(f"{name}.gz")).write_bytes(gzip.compress(content))
+    for name in but:
+        (folder / form.format(name)).unlink()
+    return folder
+
+
+@pytest.mark.parametrize("form", ["{}", "emnist-letters-{}"])
+def test_torchvisions_folder_of_mnist(tmp_path, channel_model, form):
+    """Labels are no images, and what is packed stands beside it unpacked."""
+    found = results_of(channel_model, save_mnist(tmp_path, form))
+    assert found == (0, [form.format(name) for name in MNIST_IMAGES], [])
+
+
+@pytest.mark.parametrize(
+    "missing, left, packed",
+    [
+        (["train-images-idx3-ubyte"], MNIST_IMAGES[:1], ["train-images-idx3-ubyte.gz"]),
+        (["t10k-images-idx3-ubyte"], MNIST_IMAGES[1:], ["t10k-images-idx3-ubyte.gz"]),
+        (["train-labels-idx1-ubyte", "t10k-labels-idx1-ubyte"], MNIST_IMAGES, []),
+        (list(MNIST), [], ["t10k-images-idx3-ubyte.gz", "train-images-idx3-ubyte.gz"]),
+    ],
+    ids=["train", "t10k", "labels", "all"],
+)
+def test_packed_images_of_mnist_are_to_be_unpacked_first(tmp_path, channel_model, missing, left, packed):
+    expected = [f"{tmp_path / name}: is compressed: gunzip it first" for name in packed]
+    assert results_of(channel_model, save_mnist(tmp_path, but=missing)) == (bool(packed), left, expected)
+
+
+def test_packed_images_given_themselves(tmp_path, channel_model, picture):
+    packed = save_mnist(tmp_path) / "train-images-idx3-ubyte.gz"
+    (tmp_path / "DIGITS.UBYTE.GZ").write_bytes(packed.read_bytes())
+    (tmp_path / "photo.png.gz").write_bytes(gzip.compress(picture.read_bytes()))
+    paths = [packed, tmp_path / "DIGITS.UBYTE.GZ", tmp_path / "photo.png.gz"]
+    expected = [f"{path}: is compressed: gunzip it first" for path in paths]
+    assert results_of(channel_model, *paths, picture) == (1, [picture.name], expected)
+
+
+def test_labels_of_mnist_given_themselves_are_a_warning(tmp_path, channel_model, picture):
+    labels = tmp_path / "train-labels-idx1-ubyte"
+    labels.write_bytes(idx(0x801, 100, data=bytes([1] * 100)))
+    status, names, [warning] = results_of(channel_model, labels, picture)
+    assert (status, names) == (1, [picture.name])
+    assert warning.startswith(f"{labels}: is not an IDX file of images: ")
+
+
+@pytest.mark.parametrize("name", ["idx10.ubyte", "digits-idx12-ubyte", "part.idx1.UBYTE"])
+def test_only_what_is_named_as_labels_is_left_out(tmp_path, channel_model, name):
+    (tmp_path / name).write_bytes(MNIST["t10k-images-idx3-ubyte"])
+    assert results_of(channel_model, tmp_path) == (0, [f"{name}[0]"], [])
+
+
+def test_nothing_but_labels_of_mnist_is_a_folder_without_images(tmp_path, channel_model):
+    save_mnist(tmp_path, but=[name for stem in MNIST if "images" in stem for name in (stem, f"{stem}.gz")])
+    fails_with_one_line("-m", channel_model, "-i", tmp_path, naming=[f"{tmp_path}: there are no images in it\n"])
 
 
 def test_no_permission(tmp_path, channel_model):

@@ -6,7 +6,17 @@ import cv2
 import numpy as np
 import openvino as ov
 import pytest
-from helpers import NO_PROBABILITIES, channel_means, classify, fails_with_one_line, run, save_with_info, scores, tables
+from helpers import (
+    NO_PROBABILITIES,
+    channel_means,
+    classify,
+    fails_with_one_line,
+    run,
+    save_model,
+    save_with_info,
+    scores,
+    tables,
+)
 from openvino import opset13 as ops
 from openvino.preprocess import PrePostProcessor, ResizeAlgorithm
 
@@ -108,6 +118,107 @@ def test_what_is_not_supported_is_a_warning(with_info, picture, name, value):
     warning = f"[ WARNING ] Ignoring the unsupported {name} '{value}' in model_info\n"
     stderr = re.escape(warning) + NO_PROBABILITIES
     assert scores("-m", with_info(**{name: value}), "-i", picture, stderr=stderr) == [approximately(AS_IT_IS)]
+
+
+FORGERIES = {
+    "newlines": "one\n[ ERROR ] forged\r\n[ INFO ] Image path: forged\n\n",
+    "begins-with-a-newline": "\n[ WARNING ] forged",
+    "escape-codes": "\x1b[2J\x1b]0;title\x07\x1b[31mred\x1b[0m\x08\x08",
+    "other-line-ends": "one\x0b[ ERROR ]\x0cforged\x1c[ ERROR ]\x85forged\u2028[ ERROR ]\u2029forged",
+    "right-to-left": "one\u202eforged\u200b\ufeff",
+    "long": "x" * 2_000_000,
+    "long-lines": "one\n" * 50_000,
+}
+
+
+def assert_lines_are_ours(done, text, folder):
+    """Each line begins with its prefix, is short without `folder`, and has at most 80 letters of `text`."""
+    for stream, prefixes in ((done.stdout, ("[ INFO ]",)), (done.stderr, ("[ WARNING ] ", "[ ERROR ] "))):
+        for line in stream.removesuffix("\n").split("\n") if stream else []:
+            assert line.startswith(prefixes), line[:200]
+            assert line.isprintable(), repr(line[:200])
+            assert len(line.replace(str(folder), "")) < 450, line[:200]
+    shown = text[:81]
+    assert len(text) < 81 or shown not in done.stdout + done.stderr
+
+
+def save_forged(path, source, text, element):
+    """Saves the channel model with `text` as its name, as those of its tensors, or all over its model_info."""
+    model = ov.Core().read_model(source)
+    if element == "name":
+        model.set_friendly_name(text)
+    elif element == "tensors":
+        text = text[:20_000]  # OpenVINO itself crashes where it reads a tensor's name of megabytes
+        model.input().set_names({f"{text} in"})
+        for output in model.outputs:
+            output.set_names({f"{text} out {output.index}"})
+        for operation in model.get_ops():
+            operation.set_friendly_name(f"{text} {operation.get_name()}")
+    else:
+        for name in ("labels", "mean_values", "scale_values", "resize_type", "reverse_input_channels", "orig_width"):
+            model.set_rt_info(text, ["model_info", name])
+    ov.save_model(model, path, compress_to_fp16=False)
+    return path
+
+
+@pytest.mark.parametrize("text", FORGERIES.values(), ids=FORGERIES)
+@pytest.mark.parametrize("element", ["name", "tensors", "info"])
+def test_nothing_in_a_model_makes_a_line_of_its_own(tmp_path, channel_model, picture, text, element):
+    model = save_forged(tmp_path / "forged.xml", channel_model, text, element)
+    done = run("-m", model, "-i", picture, "-v", "-pc")
+    assert done.returncode == 0
+    assert_lines_are_ours(done, text, tmp_path)
+    if element == "info":
+        names = ("mean_values", "scale_values", "resize_type", "reverse_input_channels")
+        lines = [line for line in done.stderr.split("\n") if "in model_info" in line]
+        assert sorted(re.match(r"\[ WARNING \] Ignoring the unsupported (\w+) '", line)[1] for line in lines) == (
+            sorted(names)
+        )
+    [(_, rows)] = tables(done.stdout)
+    assert {row[0]: row[1] for row in rows} == approximately(AS_IT_IS)
+
+
+@pytest.mark.parametrize("text", FORGERIES.values(), ids=FORGERIES)
+@pytest.mark.parametrize("element", ["name", "tensors", "info"])
+@pytest.mark.parametrize(
+    "count, options", [(2, ()), (1, ("--mean_values", "1,2,3", "-d", "FOO"))], ids=["two", "device"]
+)
+def test_nothing_in_a_model_makes_an_error_longer(tmp_path, picture, text, element, count, options):
+    source = save_model(tmp_path / "plain.xml", lambda image: [channel_means(image) for _ in range(count)])
+    model = save_forged(tmp_path / "forged.xml", source, text, element)
+    done = run("-m", model, "-i", picture, *options)
+    assert (done.returncode, done.stderr.count("\n[ ERROR ] ") + done.stderr.startswith("[ ERROR ] ")) == (1, 1)
+    assert_lines_are_ours(done, text, tmp_path)
+
+
+@pytest.mark.parametrize("text", FORGERIES.values(), ids=FORGERIES)
+def test_what_openvino_says_of_such_a_model_is_one_line(tmp_path, picture, text):
+    """It repeats an operation's type that it does not know."""
+    forged = "".join(f"&#{ord(letter)};" for letter in f"Unknown {text[:100_000]} ")
+    model = save_model(tmp_path / "forged.xml", channel_means)
+    xml, known = model.read_text(), 'type="ReduceMean"'
+    assert xml.count(known) == 1
+    model.write_text(xml.replace(known, f'type="{forged}"'))
+    line = fails_with_one_line("-m", model, "-i", picture)
+    assert line.startswith(f"[ ERROR ] Cannot read the model {model}: ")
+    assert "Unknown" in line or "\n" in text, "or else it is another error"
+    assert line[:-1].isprintable() and len(line) < 1200
+
+
+@pytest.mark.parametrize(
+    "labels, expected",
+    [
+        ("sky\x1b[31m grass\x07 f\x08ire", ("sky [31m", "grass", "f ire")),
+        ("sky\n[_ERROR_]\nfire", ("sky", "[ ERROR ]", "fire")),
+        ("sky\u202e gr\u200bass fi\ufeffre", ("sky", "gr ass", "fi re")),
+        (f"{'s' * 1_000_000} grass {'f' * 81}", ("s" * 80, "grass", "f" * 80)),
+        ("h\u00eatre \u6a39 b\u00f6\u00f6m", ("h\u00eatre", "\u6a39", "b\u00f6\u00f6m")),
+    ],
+    ids=["escape-codes", "newlines", "invisible", "long", "other-letters"],
+)
+def test_labels_of_a_model_are_text(with_info, picture, labels, expected):
+    [(_, rows)] = classify("-m", with_info(labels=labels), "-i", picture, "--softmax")
+    assert {row[0]: row[2] for row in rows} == dict(enumerate(expected))
 
 
 @pytest.mark.parametrize("keys", [["model_info"], ["model_info", "other", "deep"], ["model_info", "labels", "deep"]])

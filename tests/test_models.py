@@ -18,6 +18,7 @@ from helpers import (
     NO_PROBABILITIES,
     NOT_ADDING_UP,
     PHOTOS,
+    TRICKY_NAMES,
     always,
     at_once,
     channel_means,
@@ -37,6 +38,7 @@ from helpers import (
 )
 from openvino import opset13 as ops
 from openvino.preprocess import PrePostProcessor
+from test_labels import save_saved_model
 
 
 @pytest.fixture(scope="module")
@@ -420,6 +422,14 @@ def test_the_layout_of_the_output(tmp_path, channel_model, picture, layout, is_e
         assert scores(*arguments) == [pytest.approx({0: 200, 1: 100, 2: 40}, abs=1e-3)]
 
 
+@pytest.mark.parametrize("layout", ["[NCHW,A,B,D]", "[N,NOTCHW,H,W]", "[N,C,H,WWW]"])
+def test_a_layout_that_has_the_letters_only_within_words_does_not_count(tmp_path, channel_model, picture, layout):
+    model = ov.Core().read_model(channel_model)
+    ov.layout_helpers.set_layout(model.input(), ov.Layout(layout))
+    ov.save_model(model, tmp_path / "layout.xml")
+    assert scores("-m", tmp_path / "layout.xml", "-i", picture) == [pytest.approx({0: 200, 1: 100, 2: 40}, abs=1e-3)]
+
+
 def test_a_model_with_state_is_an_error(tmp_path, picture):
     """It adds each image to those before: the result would depend on their order."""
     image = ops.parameter([1, 3, 8, 8], np.float32, name="image")
@@ -730,6 +740,143 @@ def test_models_with_two_inputs_or_outputs(tmp_path):
     sentence = "Models with only 1 input and output are supported"
     fails_with_one_line("-m", tmp_path / "inputs.xml", "-i", PHOTOS[0], naming=[sentence, "not 2 and 1"])
     fails_with_one_line("-m", outputs, "-i", PHOTOS[0], naming=[sentence, "not 1 and 2"])
+
+
+def save_two_outputs(path, names=("means", "negated")):
+    """The first output has the means of the channels, the second one their negatives."""
+    image = ops.parameter([1, 3, 8, 8], np.float32, name="image")
+    model = ov.Model([channel_means(image), channel_means(ops.negative(image))], [image], "two")
+    for output, name in zip(model.outputs, names):
+        output.set_names({name} if name else set())
+    ov.save_model(model, path, compress_to_fp16=False)
+    return path
+
+
+@pytest.mark.parametrize("names", [("means", "negated"), ("logits:0", ""), ("", "")], ids=str)
+def test_two_outputs_are_named(tmp_path, picture, names):
+    model = save_two_outputs(tmp_path / "two.xml", names=names)
+    listed = ", ".join(name or "NONE" for name in names)
+    fails_with_one_line("-m", model, "-i", picture, naming=[f"not 1 and 2 ({listed})"])
+
+
+def follow(line, path, **sizes):
+    """Does what the error `line` about the model in `path` says, with `sizes` for H and W; returns what to give -m."""
+    code, given = re.search("`(model.*)`, then give -m (.*)\n", line).groups()
+    for letter, size in sizes.items():
+        code = re.sub(rf"(?<=[\[,]){letter}(?=[],])", str(size), code)
+    exec(code, {"model": ov.Core().read_model(path), "ov": ov})
+    [given] = shlex.split(given)
+    return given
+
+
+@pytest.mark.parametrize("name", [*TRICKY_NAMES, "plain", "dots.v1.0"])
+@pytest.mark.parametrize("is_in_a_folder", [False, True], ids=["file", "folder"])
+def test_the_advice_about_two_outputs_works_when_followed(tmp_path, picture, name, is_in_a_folder):
+    """Given the file, and given the folder that it is in."""
+    (tmp_path / name).mkdir()
+    model = save_two_outputs(tmp_path / name / f"{name}.xml")
+    path = model.parent if is_in_a_folder else model
+    line = fails_with_one_line("-m", path, "-i", picture)
+    given = follow(line, model)
+    assert os.path.dirname(given) == str(model.parent) and given != str(model)
+    assert scores("-m", given, "-i", picture) == [pytest.approx({0: 200, 1: 100, 2: 40}, abs=1e-3)]
+
+
+@pytest.mark.parametrize("name", [*TRICKY_NAMES, "plain"])
+def test_the_advice_about_a_dynamic_size_works_when_followed(tmp_path, picture, name):
+    model = save_model(tmp_path / f"{name}.xml", channel_means, (-1, 3, -1, -1))
+    given = follow(fails_with_one_line("-m", model, "-i", picture), model, H=8, W=8)
+    assert scores("-m", given, "-i", picture, picture) == [pytest.approx({0: 200, 1: 100, 2: 40}, abs=1e-3)] * 2
+
+
+def test_the_advice_holds_for_relative_paths_and_other_formats(tmp_path, picture):
+    """An .onnx file, and TensorFlow's kind of model, a folder."""
+    save_onnx(tmp_path / "net.onnx", (1, 3, -1, -1))
+    line = fails_with_one_line("-m", "net.onnx", "-i", picture, cwd=tmp_path)
+    assert "net-changed.xml" in line and str(tmp_path) not in line
+    line = fails_with_one_line("-m", tmp_path / "net.onnx", "-i", picture)
+    given = follow(line, tmp_path / "net.onnx", H=8, W=8)
+    assert scores("-m", given, "-i", picture) == [pytest.approx({0: 200, 1: 100, 2: 40}, abs=1e-3)]
+
+
+@pytest.mark.parametrize("ending", ["", "/", "/."])
+def test_a_folder_with_one_model_is_that_model(tmp_path, picture, ending):
+    """As Ultralytics and Optimum write it; macOS puts `._net.xml` beside it."""
+    folder = tmp_path / "net_openvino_model"
+    folder.mkdir()
+    save_model(folder / "net.xml", channel_means)
+    (folder / "net.labels").write_text("blue\ngreen\nred\n")
+    (folder / "._net.xml").write_bytes(b"\x00\x05\x16\x07")
+    (folder / "metadata.yaml").write_text("task: classify\n")
+    (tmp_path / "net_openvino_model.labels").write_text("of\nanother\nmodel\n")
+    done = run("-m", f"{folder}{ending}", "-i", picture, "--softmax")
+    assert (done.returncode, done.stderr) == (0, "")
+    [(_, rows)] = tables(done.stdout)
+    assert {row[0]: row[2] for row in rows} == {0: "blue", 1: "green", 2: "red"}
+    assert f"Reading the model: {folder}{ending.rstrip('/')}/net.xml\n" in done.stdout.replace("//", "/")
+
+
+def test_the_current_folder_may_be_the_model(tmp_path, picture):
+    save_model(tmp_path / "net.xml", channel_means)
+    expected = [pytest.approx({0: 200, 1: 100, 2: 40}, abs=1e-3)]
+    assert scores("-m", ".", "-i", picture, cwd=tmp_path) == expected
+
+
+@pytest.mark.parametrize(
+    "names, named",
+    [
+        (["b.xml", "a.xml", "._a.xml"], "give one of the .xml files in it: a.xml, b.xml"),
+        (["FP16.xml", "FP32.xml", "int8.xml"], "give one of the .xml files in it: FP16.xml, FP32.xml, int8.xml"),
+        (["net.onnx", "net.bin"], "there are none"),
+        (["._net.xml"], "there are none"),
+        ([], "there are none"),
+    ],
+    ids=["two", "three", "others", "hidden", "empty"],
+)
+def test_a_folder_with_several_models_or_none(tmp_path, picture, names, named):
+    for name in names:
+        (tmp_path / name).touch()
+    line = fails_with_one_line("-m", tmp_path, "-i", picture)
+    assert line.startswith(f"[ ERROR ] Cannot read the model {tmp_path}: ") and line.endswith(f"{named}\n")
+
+
+def folder_to_give(line, path):
+    """What the error `line` about TensorFlow's model file in `path` says to give -m."""
+    prefix = f"[ ERROR ] Cannot read the model {path}: give the SavedModel's folder: "
+    assert line.startswith(prefix)
+    option, folder = shlex.split(line.removeprefix(prefix))
+    assert option == "-m"
+    return folder
+
+
+@pytest.mark.parametrize("name", [*TRICKY_NAMES, "plain"])
+def test_the_file_in_a_saved_model_says_what_folder_to_give(tmp_path, picture, name):
+    folder = save_saved_model(tmp_path / name)
+    path = folder / "saved_model.pb"
+    assert folder_to_give(fails_with_one_line("-m", path, "-i", picture), path) == str(folder)
+    assert scores("-m", folder, "-i", picture) == [pytest.approx({0: 200, 1: 100, 2: 40}, abs=1e-3)]
+
+
+@pytest.mark.parametrize(
+    "path, folder", [("saved_model.pb", "."), ("./saved_model.pb", "."), ("../net/saved_model.pb", "../net")]
+)
+def test_the_file_in_a_saved_model_by_relative_path(tmp_path, picture, path, folder):
+    """As a program: OpenVINO would print nine lines before ours if it were given the file."""
+    net = save_saved_model(tmp_path / "net")
+    assert folder_to_give(fails_with_one_line("-m", path, "-i", picture, cwd=net), path) == folder
+    assert scores("-m", folder, "-i", picture, cwd=net) == [pytest.approx({0: 200, 1: 100, 2: 40}, abs=1e-3)]
+
+
+@pytest.mark.parametrize(
+    "name, content",
+    [("net.keras", b"PK\x03\x04"), ("net.h5", b"\x89HDF\r\n\x1a\n"), ("n e t.keras", b""), (".h5", b"\0")],
+)
+def test_a_keras_file_is_to_be_exported(tmp_path, picture, name, content):
+    """As a program: nothing of OpenVINO's stands before it."""
+    (tmp_path / name).write_bytes(content)
+    line = fails_with_one_line("-m", tmp_path / name, "-i", picture, timeout=30)
+    advice = "give the folder that Keras exports: load_model(FILE).export(FOLDER)"
+    assert line == f"[ ERROR ] Cannot read the model {tmp_path / name}: {advice}\n"
 
 
 @pytest.mark.parametrize(

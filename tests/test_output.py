@@ -15,6 +15,7 @@ from helpers import (
     ROOT,
     always,
     as_before_python_3_13,
+    channel_means,
     classify,
     fails_with_one_line,
     run,
@@ -298,6 +299,62 @@ def test_values_may_be_attached_to_their_options(options):
     assert (done.returncode, done.stderr) == (0, "")
     assert [len(rows) for _, rows in tables(done.stdout)] == [3] * 10
     assert "[ INFO ] Set batch size 2\n" in done.stdout and "[ INFO ] Loading model to the device CPU\n" in done.stdout
+
+
+BROKEN_NAMES = ["a\nb", "\n[ ERROR ] forged", "end\n", "two\n\nlines\r\n"]
+
+
+@pytest.mark.parametrize("name", BROKEN_NAMES)
+@pytest.mark.parametrize("option", ["-m", "-i", "--labels", "-l", "-pp"])
+def test_a_missing_path_with_a_newline(tmp_path, option, name):
+    """The error begins with what it is about, whatever comes behind it."""
+    arguments = {"-m": LENET, "-i": DIGITS, option: tmp_path / name}
+    done = run(*[word for pair in arguments.items() for word in pair])
+    path = f"{tmp_path}/{name}" + ("/plugins.xml" if option == "-pp" else "")
+    assert (done.returncode, done.stderr) == (1, f"[ ERROR ] Cannot read {path}: No such file or directory\n")
+
+
+@pytest.mark.parametrize("name", BROKEN_NAMES)
+@pytest.mark.parametrize(
+    "option, suffix, content, beginning",
+    [
+        ("-m", ".xml", b"no model", "[ ERROR ] Cannot read the model PATH: "),
+        ("-m", ".onnx", b"", "[ ERROR ] Cannot read the model PATH: "),
+        ("-m", ".h5", b"", "[ ERROR ] Cannot read the model PATH: give the folder that Keras exports"),
+        ("-m", "", None, "[ ERROR ] Cannot read the model PATH: give one of the .xml files"),
+        ("-i", ".png", b"no image", "[ WARNING ] PATH: cannot be decoded as an image\n"),
+        ("-i", ".heic", b"", "[ WARNING ] PATH: is a photo that OpenCV does not read"),
+        ("-i", ".ubyte", b"", "[ WARNING ] PATH: is not an IDX file of images"),
+        ("-i", "", None, "[ ERROR ] Cannot read the folder PATH: there are no images in it\n"),
+        ("--labels", "", b"a\0b", "[ ERROR ] Cannot read the labels PATH: binary, or text in UTF-16\n"),
+        ("--labels", "", b"one", "[ WARNING ] PATH has 1 labels, the model 10 classes"),
+        ("-l", ".so", b"no library", "[ ERROR ] Cannot load the extension PATH: "),
+        ("-cdir", "", b"a file", "[ ERROR ] Cannot write to the cache folder PATH: "),
+    ],
+    ids=lambda value: value if isinstance(value, str) and len(value) < 9 else "",
+)
+def test_the_beginning_of_a_message_is_whole_whatever_the_path(tmp_path, name, option, suffix, content, beginning):
+    path = tmp_path / (name + suffix)
+    path.mkdir() if content is None else path.write_bytes(content)
+    arguments = {"-m": LENET, "-i": DIGITS, option: path}
+    done = run(*[word for pair in arguments.items() for word in pair])
+    assert done.returncode == (0 if "labels, the model" in beginning else 1)
+    assert done.stderr.startswith(beginning.replace("PATH", str(path)))
+
+
+@pytest.mark.parametrize("name", BROKEN_NAMES)
+def test_the_beginning_of_a_message_about_a_models_content_is_whole(tmp_path, picture, name):
+    path = save_model(tmp_path / f"{name}.xml", channel_means, (1, 4, 8, 8))
+    done = run("-m", path, "-i", picture)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"[ ERROR ] Cannot use the model {path}: only 1 or 3 channels are supported")
+
+
+@pytest.mark.parametrize("device", ["FOO\nBAR", "\n[ ERROR ] forged", "CPU\n", "HETERO:FOO\n,CPU"])
+def test_a_device_name_with_a_newline(device):
+    done = run("-m", LENET, "-i", DIGITS, "-d", device)
+    assert (done.returncode, tables(done.stdout)) == (1, [])
+    assert done.stderr.startswith(f"[ ERROR ] Cannot load the model to the device '{device}' (available target dev")
 
 
 def test_the_help_has_the_form_of_the_official_python_sample():

@@ -3,6 +3,7 @@
 import os
 import pty
 import random
+import re
 import struct
 import sys
 import threading
@@ -13,7 +14,18 @@ from itertools import count
 import cv2
 import numpy as np
 import pytest
-from helpers import DIGITS, LENET, NO_PROBABILITIES, SCRIPT, classify, fails_with_one_line, run, save_model
+from helpers import (
+    DIGITS,
+    LENET,
+    NO_PROBABILITIES,
+    SCRIPT,
+    classify,
+    fails_with_one_line,
+    run,
+    save_model,
+    tables,
+    warnings,
+)
 from openvino import opset13 as ops
 
 import classification_sample_async as sample
@@ -119,6 +131,111 @@ def test_decode_says_what_is_wrong(tmp_path):
     (tmp_path / "text.png").write_text("no image")
     with pytest.raises(ValueError, match=r"^cannot be decoded as an image$"):
         sample.decode(str(tmp_path / "text.png"))
+
+
+def save_tiff(path, pixels, orientation=1):
+    """Saves `pixels` [H,W] or [H,W,RGB], of any type, in one strip without compression; returns the path."""
+    height, width, channels = np.atleast_3d(pixels).shape
+    data = pixels.astype(pixels.dtype.newbyteorder("<")).tobytes()
+    sample_format = {"u": 1, "i": 2, "f": 3}[pixels.dtype.kind]
+    long, short = 4, 3
+    tags = [  # number, type, values; those with several values stand between the tags and the data
+        (256, long, [width]), (257, long, [height]), (258, short, [8 * pixels.itemsize] * channels),
+        (259, short, [1]), (262, short, [2 if channels == 3 else 1]), (273, long, [0]), (274, short, [orientation]),
+        (277, short, [channels]), (278, long, [height]), (279, long, [len(data)]),
+        (339, short, [sample_format] * channels),
+    ]  # fmt: skip
+    position = 8 + 2 + 12 * len(tags) + 4
+    strip = position + (2 * 2 * channels if channels > 1 else 0)
+    entries, apart = b"", b""
+    for number, kind, values in tags:
+        values = [strip] if number == 273 else values
+        packed = struct.pack(f"<{len(values)}{'I' if kind == long else 'H'}", *values)
+        if len(packed) > 4:
+            apart, packed = apart + packed, struct.pack("<I", position + len(apart))
+        entries += struct.pack("<2HI", number, kind, len(values)) + packed.ljust(4, b"\0")
+    header = struct.pack("<2sHIH", b"II", 42, 8, len(tags))
+    path.write_bytes(header + entries + bytes(4) + apart + data)
+    return path
+
+
+# By the TIFF specification: where the first row and the first column of what is stored are seen.
+AS_SEEN = {
+    1: lambda stored: stored,  # top, left
+    2: lambda stored: stored[:, ::-1],  # top, right
+    3: lambda stored: stored[::-1, ::-1],  # bottom, right
+    4: lambda stored: stored[::-1],  # bottom, left
+    5: lambda stored: stored.swapaxes(0, 1),  # left, top
+    6: lambda stored: np.rot90(stored, -1),  # right, top: 90 degrees clockwise
+    7: lambda stored: stored[::-1, ::-1].swapaxes(0, 1),  # right, bottom
+    8: lambda stored: np.rot90(stored, 1),  # left, bottom: 90 degrees counterclockwise
+}
+
+
+@pytest.mark.parametrize("buffer_shape", [None, (4, 6, 3), (6, 4, 3), (5, 5, 3)], ids=str)
+@pytest.mark.parametrize("channels", [3, 1])
+@pytest.mark.parametrize("element_type", [np.uint8, np.uint16])
+@pytest.mark.parametrize("orientation", AS_SEEN)
+def test_a_tiff_is_turned_as_its_orientation_says(tmp_path, orientation, element_type, channels, buffer_shape):
+    """With a buffer of the size that is stored, of the one that is seen, of another, and without."""
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 6, channels), np.uint8)
+    stored = pixels.astype(element_type) * (np.iinfo(element_type).max // 255)
+    tiff = save_tiff(tmp_path / "turned.tiff", stored if channels == 3 else stored[:, :, 0], orientation)
+    expected = AS_SEEN[orientation](np.broadcast_to(pixels, (4, 6, 3)))[:, :, ::-1]
+    buffer = None if buffer_shape is None else np.full(buffer_shape, 7, np.uint8)
+    assert np.array_equal(sample.decode(str(tiff), buffer=buffer), expected)
+    if channels == 1:
+        buffer = None if buffer_shape is None else np.full(buffer_shape[:2], 7, np.uint8)
+        assert np.array_equal(sample.decode(str(tiff), cv2.IMREAD_GRAYSCALE, buffer), expected[:, :, 0])
+
+
+def test_a_turned_tiff_between_others_is_classified(tmp_path, channel_model):
+    """The means of its channels, R 40, G 100 and B 200 in the file, and those of its neighbours of both sizes."""
+    pixels = np.full((8, 12, 3), (40, 100, 200), np.uint8)
+    names = ["1.tif", "6.tif", "8.tif", "lying.png", "5.tif", "upright.png", "7.tif"]
+    for name in names:
+        if name[0].isdigit():
+            save_tiff(tmp_path / name, pixels, int(name[0]))
+    cv2.imwrite(str(tmp_path / "lying.png"), np.full((8, 12, 3), 50, np.uint8))
+    cv2.imwrite(str(tmp_path / "upright.png"), np.full((12, 8, 3), 70, np.uint8))
+    paths = [tmp_path / name for name in names]
+    results = classify("-m", channel_model, "-i", *paths, "--infer_precision", "f32", stderr=NO_PROBABILITIES)
+    expected = {"lying.png": (50, 50, 50), "upright.png": (70, 70, 70)}
+    assert [{row[0]: row[1] for row in rows} for _, rows in results] == [
+        pytest.approx(dict(enumerate(expected.get(name, (200, 100, 40)))), abs=1e-3) for name in names
+    ]
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+@pytest.mark.parametrize("channels", [3, 1])
+@pytest.mark.parametrize("type_name", ["float32", "float64", "int32", "uint32"])
+def test_a_tiff_of_more_than_16_bits_gets_its_reason(tmp_path, type_name, channels, orientation):
+    pixels = np.linspace(0, 1, 4 * 6 * channels).reshape(4, 6, channels).astype(type_name)
+    tiff = save_tiff(tmp_path / "deep.tiff", pixels if channels == 3 else pixels[:, :, 0], orientation)
+    for buffer in (None, np.full((4, 6, 3), 7, np.uint8), np.full((6, 4, 3), 7, np.uint8)):
+        with pytest.raises(ValueError, match=rf"^holds pixels in {type_name}: 8 and 16 bits are supported$"):
+            sample.decode(str(tiff), buffer=buffer)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "tiff", "gif", "webp", "hdr", "jp2", "exr", "none"])
+def test_empty_files_are_no_images(tmp_path, suffix):
+    (tmp_path / f"empty.{suffix}").touch()
+    for buffer in (None, np.full((4, 6, 3), 7, np.uint8)):
+        with pytest.raises(ValueError, match=r"^cannot be decoded as an image$"):
+            sample.decode(str(tmp_path / f"empty.{suffix}"), buffer=buffer)
+
+
+def test_files_too_large_for_memory_are_warnings(tmp_path, channel_model, picture):
+    """A million million bytes each, of which none is on the disk."""
+    names = [f"sparse.{suffix}" for suffix in ("bmp", "jpg", "png", "tiff", "webp")]
+    for name in names:
+        (tmp_path / name).touch()
+        os.truncate(tmp_path / name, 10**12)
+    (tmp_path / "last.png").write_bytes(picture.read_bytes())
+    paths = [*(tmp_path / name for name in names), tmp_path / "last.png"]
+    done = run("-m", channel_model, "-i", *paths, "--softmax", timeout=30)
+    assert (done.returncode, [name for name, _ in tables(done.stdout)]) == (1, [str(tmp_path / "last.png")])
+    assert warnings(done) == [f"{tmp_path / name}: cannot be decoded as an image" for name in names]
 
 
 def test_read_ahead_leaves_rows_without_an_item_zero():
@@ -246,6 +363,60 @@ def test_opencv_says_why_an_image_is_not_decoded(tmp_path):
     # The condition that does not hold, by the name of the environment variable that sets the limit, and without the
     # file and line of OpenCV's source that tests it.
     assert done.stderr == f"[ WARNING ] {huge}: cannot be decoded as an image: pixels <= OPENCV_IO_MAX_IMAGE_PIXELS\n"
+
+
+def with_size(kind, width, height):
+    """A small image's file whose header claims another size."""
+    if kind in ("ppm", "pgm"):
+        return f"P{6 if kind == 'ppm' else 5}\n{width} {height}\n255\n".encode() + bytes(100)
+    data = bytearray(cv2.imencode(f".{kind}", np.full((64, 48, 3), 100, np.uint8))[1].tobytes())
+    position, form, sizes = {
+        "bmp": (18, "<2i", (width, height)),
+        "gif": (6, "<2H", (width, height)),
+        "jpg": (re.search(rb"\xff[\xc0-\xc2]", data).start() + 5 if kind == "jpg" else 0, ">2H", (height, width)),
+        "ras": (4, ">2i", (width, height)),
+    }[kind]
+    struct.pack_into(form, data, position, *sizes)
+    return bytes(data)
+
+
+TOO_LARGE = "cannot be decoded as an image: pixels <= OPENCV_IO_MAX_IMAGE_PIXELS"
+
+
+@pytest.mark.parametrize("kind", ["bmp", "gif", "jpg", "pgm", "ppm", "ras"])
+def test_more_pixels_than_opencv_reads(tmp_path, kind):
+    """40,000 x 40,000 is more than 2^30."""
+    (tmp_path / f"huge.{kind}").write_bytes(with_size(kind, 40_000, 40_000))
+    for flags, buffer in [
+        (1, None),
+        (1, np.full((4, 4, 3), 7, np.uint8)),
+        (0, None),
+        (0, np.full((4, 4), 7, np.uint8)),
+    ]:
+        with pytest.raises(ValueError) as caught:
+            sample.decode(str(tmp_path / f"huge.{kind}"), flags, buffer)
+        assert str(caught.value) == TOO_LARGE
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_more_pixels_than_opencv_reads_in_a_tiff(tmp_path, orientation):
+    tiff = save_tiff(tmp_path / "huge.tiff", np.zeros((4, 6, 3), np.uint8), orientation)
+    data = bytearray(tiff.read_bytes())
+    for position in (10, 22):  # of the tags of width and height; the value comes after 8 bytes
+        struct.pack_into("<I", data, position + 8, 40_000)
+    tiff.write_bytes(data)
+    with pytest.raises(ValueError) as caught:
+        sample.decode(str(tiff))
+    assert str(caught.value) == TOO_LARGE
+
+
+def test_the_limit_has_the_name_by_which_it_can_be_set(channel_model, picture):
+    """The picture has 64 pixels."""
+    [named] = re.findall(r"\w+$", TOO_LARGE)
+    arguments = ("-m", channel_model, "-i", picture, "--softmax")
+    done = run(*arguments, env={named: "63"})
+    assert (done.returncode, warnings(done)) == (1, [f"{picture}: {TOO_LARGE}"])
+    assert run(*arguments, env={named: "64"}).returncode == 0
 
 
 def run_on_terminal(folder, stdout):
