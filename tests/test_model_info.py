@@ -137,7 +137,7 @@ def assert_lines_are_ours(done, text, folder):
         for line in stream.removesuffix("\n").split("\n") if stream else []:
             assert line.startswith(prefixes), line[:200]
             assert line.isprintable(), repr(line[:200])
-            assert len(line.replace(str(folder), "")) < 450, line[:200]
+            assert len(line.replace(str(folder), "")) < 600, line[:200]
     shown = text[:81]
     assert len(text) < 81 or shown not in done.stdout + done.stderr
 

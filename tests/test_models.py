@@ -27,7 +27,6 @@ from helpers import (
     protobuf,
     run,
     run_process,
-    run_python,
     save_model,
     save_with_info,
     scores,
@@ -217,19 +216,6 @@ def dynamic_size(model, stated, advised):
     )
 
 
-def test_what_the_error_about_a_dynamic_size_tells_works(tmp_path, picture):
-    """With numbers for the letters, in a folder whose name needs quotes."""
-    folder = tmp_path / "it's a folder"
-    folder.mkdir()
-    model = save_model(folder / "dynamic.xml", channel_means, (-1, 3, -1, -1))
-    line = fails_with_one_line("-m", model, "-i", picture)
-    python, option = re.search(r"`(.*)`, then give (-m .*)\n", line).groups()
-    done = run_python("-c", python.replace("H,W", "8,8"))
-    assert done.returncode == 0, done.stderr
-    expected = pytest.approx({0: 200, 1: 100, 2: 40}, abs=1e-3)
-    assert scores(*shlex.split(option), "-i", picture, picture) == [expected] * 2
-
-
 @pytest.mark.parametrize("shape", [(1, 4, -1, -1), (1, 4, 8, 8), (-1, -1, 8, 4)], ids=str)
 def test_four_channels_are_an_error_that_is_none_of_the_size(tmp_path, picture, shape):
     layout = "NHWC" if shape[3] == 4 else "NCHW"
@@ -273,8 +259,8 @@ def test_a_dynamic_height_or_width_of_an_onnx_file(tmp_path, picture, shape, sta
 
 def follow_the_advice(path, picture, **sizes):
     """Does what the error message for the model in `path` says, word by word; returns the path that it names."""
-    line = fails_with_one_line("-m", path, "-i", picture)
-    code, words = re.fullmatch(r"\[ ERROR \] [^`]*`([^`]+)`, then give -m ([^`]+)\n", line).groups()
+    line = run("-m", path, "-i", picture).stderr
+    code, words = re.fullmatch(r"\[ ERROR \] .*?`(import .*)`, then give -m (.*)\n", line, flags=re.S).groups()
     exec(code, sizes)
     [changed] = shlex.split(words)
     return changed
@@ -326,10 +312,7 @@ def test_the_advice_for_an_onnx_file(tmp_path, picture, shape):
     assert scores("-m", changed, "-i", picture, picture) == [pytest.approx({0: 200, 1: 100, 2: 40}, abs=1e-3)] * 2
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["my model", "it's", 'the "best"', """both ' and " """, "$HOME; ls & #", "back\\slash", "v1.0.final", "größe"],
-)
+@pytest.mark.parametrize("name", [*TRICKY_NAMES, """both ' and " """, "v1.0.final"])
 @pytest.mark.parametrize("suffix", [".xml", ".onnx"])
 def test_the_advice_names_paths_as_python_and_the_shell_need_them(tmp_path, picture, name, suffix):
     path = tmp_path / "a folder's" / (name + suffix)
@@ -759,34 +742,13 @@ def test_two_outputs_are_named(tmp_path, picture, names):
     fails_with_one_line("-m", model, "-i", picture, naming=[f"not 1 and 2 ({listed})"])
 
 
-def follow(line, path, **sizes):
-    """Does what the error `line` about the model in `path` says, with `sizes` for H and W; returns what to give -m."""
-    code, given = re.search("`(model.*)`, then give -m (.*)\n", line).groups()
-    for letter, size in sizes.items():
-        code = re.sub(rf"(?<=[\[,]){letter}(?=[],])", str(size), code)
-    exec(code, {"model": ov.Core().read_model(path), "ov": ov})
-    [given] = shlex.split(given)
-    return given
-
-
-@pytest.mark.parametrize("name", [*TRICKY_NAMES, "plain", "dots.v1.0"])
 @pytest.mark.parametrize("is_in_a_folder", [False, True], ids=["file", "folder"])
-def test_the_advice_about_two_outputs_works_when_followed(tmp_path, picture, name, is_in_a_folder):
+def test_the_advice_about_two_outputs_works_when_followed(tmp_path, picture, is_in_a_folder):
     """Given the file, and given the folder that it is in."""
-    (tmp_path / name).mkdir()
-    model = save_two_outputs(tmp_path / name / f"{name}.xml")
-    path = model.parent if is_in_a_folder else model
-    line = fails_with_one_line("-m", path, "-i", picture)
-    given = follow(line, model)
-    assert os.path.dirname(given) == str(model.parent) and given != str(model)
+    model = save_two_outputs(tmp_path / "two outputs.xml")
+    given = follow_the_advice(tmp_path if is_in_a_folder else model, picture)
+    assert os.path.dirname(given) == str(tmp_path) and given != str(model)
     assert scores("-m", given, "-i", picture) == [pytest.approx({0: 200, 1: 100, 2: 40}, abs=1e-3)]
-
-
-@pytest.mark.parametrize("name", [*TRICKY_NAMES, "plain"])
-def test_the_advice_about_a_dynamic_size_works_when_followed(tmp_path, picture, name):
-    model = save_model(tmp_path / f"{name}.xml", channel_means, (-1, 3, -1, -1))
-    given = follow(fails_with_one_line("-m", model, "-i", picture), model, H=8, W=8)
-    assert scores("-m", given, "-i", picture, picture) == [pytest.approx({0: 200, 1: 100, 2: 40}, abs=1e-3)] * 2
 
 
 def test_the_advice_holds_for_relative_paths_and_other_formats(tmp_path, picture):
@@ -794,8 +756,7 @@ def test_the_advice_holds_for_relative_paths_and_other_formats(tmp_path, picture
     save_onnx(tmp_path / "net.onnx", (1, 3, -1, -1))
     line = fails_with_one_line("-m", "net.onnx", "-i", picture, cwd=tmp_path)
     assert "net-changed.xml" in line and str(tmp_path) not in line
-    line = fails_with_one_line("-m", tmp_path / "net.onnx", "-i", picture)
-    given = follow(line, tmp_path / "net.onnx", H=8, W=8)
+    given = follow_the_advice(tmp_path / "net.onnx", picture, H=8, W=8)
     assert scores("-m", given, "-i", picture) == [pytest.approx({0: 200, 1: 100, 2: 40}, abs=1e-3)]
 
 
@@ -825,11 +786,11 @@ def test_the_current_folder_may_be_the_model(tmp_path, picture):
 @pytest.mark.parametrize(
     "names, named",
     [
-        (["b.xml", "a.xml", "._a.xml"], "give one of the .xml files in it: a.xml, b.xml"),
-        (["FP16.xml", "FP32.xml", "int8.xml"], "give one of the .xml files in it: FP16.xml, FP32.xml, int8.xml"),
-        (["net.onnx", "net.bin"], "there are none"),
-        (["._net.xml"], "there are none"),
-        ([], "there are none"),
+        (["b.xml", "a.xml", "._a.xml"], "not a.xml, b.xml"),
+        (["FP16.xml", "FP32.xml", "int8.xml"], "not FP16.xml, FP32.xml, int8.xml"),
+        (["net.onnx", "net.bin"], "not neither"),
+        (["._net.xml"], "not neither"),
+        ([], "not neither"),
     ],
     ids=["two", "three", "others", "hidden", "empty"],
 )
@@ -837,7 +798,8 @@ def test_a_folder_with_several_models_or_none(tmp_path, picture, names, named):
     for name in names:
         (tmp_path / name).touch()
     line = fails_with_one_line("-m", tmp_path, "-i", picture)
-    assert line.startswith(f"[ ERROR ] Cannot read the model {tmp_path}: ") and line.endswith(f"{named}\n")
+    wanted = "it has to hold one .xml file or a saved_model.pb"
+    assert line == f"[ ERROR ] Cannot read the model {tmp_path}: {wanted}, {named}\n"
 
 
 def folder_to_give(line, path):
@@ -869,13 +831,13 @@ def test_the_file_in_a_saved_model_by_relative_path(tmp_path, picture, path, fol
 
 @pytest.mark.parametrize(
     "name, content",
-    [("net.keras", b"PK\x03\x04"), ("net.h5", b"\x89HDF\r\n\x1a\n"), ("n e t.keras", b""), (".h5", b"\0")],
+    [("net.keras", b"PK\x03\x04"), ("net.h5", b"\x89HDF\r\n\x1a\n"), ("n e t.Keras", b""), ("net.pt", b"PK\x03\x04")],
 )
-def test_a_keras_file_is_to_be_exported(tmp_path, picture, name, content):
+def test_a_file_of_another_framework_is_to_be_exported(tmp_path, picture, name, content):
     """As a program: nothing of OpenVINO's stands before it."""
     (tmp_path / name).write_bytes(content)
     line = fails_with_one_line("-m", tmp_path / name, "-i", picture, timeout=30)
-    advice = "give the folder that Keras exports: load_model(FILE).export(FOLDER)"
+    advice = "give what Keras' export or torch.onnx.export makes"
     assert line == f"[ ERROR ] Cannot read the model {tmp_path / name}: {advice}\n"
 
 

@@ -320,8 +320,8 @@ def test_a_missing_path_with_a_newline(tmp_path, option, name):
     [
         ("-m", ".xml", b"no model", "[ ERROR ] Cannot read the model PATH: "),
         ("-m", ".onnx", b"", "[ ERROR ] Cannot read the model PATH: "),
-        ("-m", ".h5", b"", "[ ERROR ] Cannot read the model PATH: give the folder that Keras exports"),
-        ("-m", "", None, "[ ERROR ] Cannot read the model PATH: give one of the .xml files"),
+        ("-m", ".h5", b"", "[ ERROR ] Cannot read the model PATH: give what Keras' export"),
+        ("-m", "", None, "[ ERROR ] Cannot read the model PATH: it has to hold one .xml file"),
         ("-i", ".png", b"no image", "[ WARNING ] PATH: cannot be decoded as an image\n"),
         ("-i", ".heic", b"", "[ WARNING ] PATH: is a photo that OpenCV does not read"),
         ("-i", ".ubyte", b"", "[ WARNING ] PATH: is not an IDX file of images"),
