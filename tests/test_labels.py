@@ -99,8 +99,9 @@ NOT_FITTING = {
 }
 
 
-@pytest.mark.parametrize("beside", [False, True], ids=["option", "beside"])
-@pytest.mark.parametrize("content, count", NOT_FITTING.values(), ids=NOT_FITTING)
+@pytest.mark.parametrize(
+    "content, count, beside", [*((*case, False) for case in NOT_FITTING.values()), (*NOT_FITTING["background"], True)]
+)
 def test_of_labels_that_do_not_fit_none_is_printed(tmp_path, channel_model, picture, content, count, beside):
     """Not even those that might be right: the table is the one of a model without labels."""
     labels = tmp_path / "model.labels"

@@ -179,7 +179,7 @@ def test_nothing_in_a_model_makes_a_line_of_its_own(tmp_path, channel_model, pic
 
 
 @pytest.mark.parametrize("text", FORGERIES.values(), ids=FORGERIES)
-@pytest.mark.parametrize("element", ["name", "tensors", "info"])
+@pytest.mark.parametrize("element", ["name", "tensors"])
 @pytest.mark.parametrize(
     "count, options", [(2, ()), (1, ("--mean_values", "1,2,3", "-d", "FOO"))], ids=["two", "device"]
 )

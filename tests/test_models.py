@@ -270,16 +270,13 @@ def follow_the_advice(path, picture, **sizes):
     "shape, layout, expected",
     [
         ((-1, -1, -1, -1), None, "[?,3,8,6]"),  # as Hugging Face's exporter leaves it
-        ((1, -1, -1, -1), None, "[1,3,8,6]"),
         ((-1, 3, -1, -1), None, "[?,3,8,6]"),
         ((1, 3, 8, -1), None, "[1,3,8,6]"),
         ((1, 3, -1, 6), None, "[1,3,8,6]"),
         ((-1, -1, 8, 6), None, "[?,3,8,6]"),
-        ((-1, -1, -1, 6), None, "[?,3,8,6]"),
         ((-1, -1, -1, -1), "NCHW", "[?,3,8,6]"),
         ((-1, -1, -1, 3), "NCHW", "[?,3,8,3]"),
         ((-1, -1, -1, 3), None, "[?,8,6,3]"),
-        ((1, -1, -1, 3), None, "[1,8,6,3]"),
         ((1, 8, -1, 3), None, "[1,8,6,3]"),
         ((-1, -1, 6, 3), None, "[?,8,6,3]"),
         ((-1, -1, -1, -1), "NHWC", "[?,8,6,3]"),
@@ -312,8 +309,10 @@ def test_the_advice_for_an_onnx_file(tmp_path, picture, shape):
     assert scores("-m", changed, "-i", picture, picture) == [pytest.approx({0: 200, 1: 100, 2: 40}, abs=1e-3)] * 2
 
 
-@pytest.mark.parametrize("name", [*TRICKY_NAMES, """both ' and " """, "v1.0.final"])
-@pytest.mark.parametrize("suffix", [".xml", ".onnx"])
+@pytest.mark.parametrize(
+    "name, suffix",
+    [*((name, ".xml") for name in TRICKY_NAMES), ("""both ' and " """, ".onnx"), ("v1.0.final", ".onnx")],
+)
 def test_the_advice_names_paths_as_python_and_the_shell_need_them(tmp_path, picture, name, suffix):
     path = tmp_path / "a folder's" / (name + suffix)
     path.parent.mkdir()
@@ -597,8 +596,7 @@ def class_id(element_type, shape=(0, 1)):
     return build
 
 
-@pytest.mark.parametrize("shape", [(0, 1), (0, 1, 1, 1)], ids=str)
-@pytest.mark.parametrize("batch", [1, -1])
+@pytest.mark.parametrize("shape, batch", [((0, 1), 1), ((0, 1, 1, 1), -1)], ids=str)
 @pytest.mark.parametrize("element_type", ["i16", "i32", "i64", "u16", "u32", "u64"])
 def test_a_class_id_is_no_probability(tmp_path, picture, element_type, shape, batch):
     """Its only class would be 0, with the id as the probability."""
@@ -811,7 +809,7 @@ def folder_to_give(line, path):
     return folder
 
 
-@pytest.mark.parametrize("name", [*TRICKY_NAMES, "plain"])
+@pytest.mark.parametrize("name", [*TRICKY_NAMES[:4], "plain"])
 def test_the_file_in_a_saved_model_says_what_folder_to_give(tmp_path, picture, name):
     folder = save_saved_model(tmp_path / name)
     path = folder / "saved_model.pb"
@@ -822,21 +820,23 @@ def test_the_file_in_a_saved_model_says_what_folder_to_give(tmp_path, picture, n
 @pytest.mark.parametrize(
     "path, folder", [("saved_model.pb", "."), ("./saved_model.pb", "."), ("../net/saved_model.pb", "../net")]
 )
-def test_the_file_in_a_saved_model_by_relative_path(tmp_path, picture, path, folder):
-    """As a program: OpenVINO would print nine lines before ours if it were given the file."""
-    net = save_saved_model(tmp_path / "net")
-    assert folder_to_give(fails_with_one_line("-m", path, "-i", picture, cwd=net), path) == folder
-    assert scores("-m", folder, "-i", picture, cwd=net) == [pytest.approx({0: 200, 1: 100, 2: 40}, abs=1e-3)]
+def test_the_file_in_a_saved_model_by_relative_path(tmp_path, picture, monkeypatch, capfd, path, folder):
+    """OpenVINO would print nine lines before ours if it were given the file."""
+    monkeypatch.chdir(save_saved_model(tmp_path / "net"))
+    assert folder_to_give(fails_with_one_line("-m", path, "-i", picture), path) == folder
+    assert capfd.readouterr().err == ""
+    assert scores("-m", folder, "-i", picture) == [pytest.approx({0: 200, 1: 100, 2: 40}, abs=1e-3)]
 
 
 @pytest.mark.parametrize(
     "name, content",
     [("net.keras", b"PK\x03\x04"), ("net.h5", b"\x89HDF\r\n\x1a\n"), ("n e t.Keras", b""), ("net.pt", b"PK\x03\x04")],
 )
-def test_a_file_of_another_framework_is_to_be_exported(tmp_path, picture, name, content):
-    """As a program: nothing of OpenVINO's stands before it."""
+def test_a_file_of_another_framework_is_to_be_exported(tmp_path, picture, capfd, name, content):
+    """Nothing of OpenVINO's stands before it."""
     (tmp_path / name).write_bytes(content)
-    line = fails_with_one_line("-m", tmp_path / name, "-i", picture, timeout=30)
+    line = fails_with_one_line("-m", tmp_path / name, "-i", picture)
+    assert capfd.readouterr().err == ""
     advice = "give what Keras' export or torch.onnx.export makes"
     assert line == f"[ ERROR ] Cannot read the model {tmp_path / name}: {advice}\n"
 

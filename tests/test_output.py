@@ -151,7 +151,7 @@ def test_the_default_log_is_that_of_the_official_python_sample(unlabelled):
 @pytest.mark.parametrize("device", ["CPU", "MULTI:CPU", "AUTO"])
 def test_openvinos_own_smoke_test(unlabelled, device):
     """The check of openvino's tests/samples_tests/smoke_tests/test_classification_sample_async.py."""
-    done = run_process("-m", unlabelled, "-i", DATA / "images" / "coffee.bmp", "-d", device)
+    done = run("-m", unlabelled, "-i", DATA / "images" / "coffee.bmp", "-d", device)
     assert done.returncode == 0
     lines = [line.replace("[ INFO ]", "").strip() for line in done.stdout.split("\n")]
     first = next(line for line in lines if re.match(r"\d+ +\d+.\d+$", line))
@@ -301,7 +301,7 @@ def test_values_may_be_attached_to_their_options(options):
     assert "[ INFO ] Set batch size 2\n" in done.stdout and "[ INFO ] Loading model to the device CPU\n" in done.stdout
 
 
-BROKEN_NAMES = ["a\nb", "\n[ ERROR ] forged", "end\n", "two\n\nlines\r\n"]
+BROKEN_NAMES = ["two\n\nlines\r\n", "\n[ ERROR ] forged"]
 
 
 @pytest.mark.parametrize("name", BROKEN_NAMES)

@@ -227,7 +227,7 @@ def test_empty_files_are_no_images(tmp_path, suffix):
 
 def test_files_too_large_for_memory_are_warnings(tmp_path, channel_model, picture):
     """A million million bytes each, of which none is on the disk."""
-    names = [f"sparse.{suffix}" for suffix in ("bmp", "jpg", "png", "tiff", "webp")]
+    names = [f"sparse.{suffix}" for suffix in ("jpg", "tiff")]
     for name in names:
         (tmp_path / name).touch()
         os.truncate(tmp_path / name, 10**12)
