@@ -50,8 +50,8 @@ def build_preprocessing(
     model: ov.Model,
     layout: str,
     reverse_channels: bool = False,
-    mean: Any = None,
-    scale: Any = None,
+    mean: float | Sequence[float] | np.ndarray | None = None,
+    scale: float | Sequence[float] | np.ndarray | None = None,
     softmax: bool = False,
 ) -> ov.Model:
     """Makes `model`, with an image input of `layout` ("NCHW" or "NHWC"), take u8 [N,H,W,3 or 1], and return f32.
@@ -99,7 +99,7 @@ def apply_batch_size(model: ov.Model, batch_size: int) -> int:
     """Sets the batch of `model`, whose input has a layout with N, and returns the batch size that it then has.
 
     It stays the model's own if the graph allows no other: some fix it in a Reshape, so that `ov.set_batch` raises or
-    the output does not follow. Raises RuntimeError without a layout, ValueError if the output has not the batch first.
+    the output does not follow. Raises RuntimeError without a layout, ValueError if the output begins with no batch.
     https://docs.openvino.ai/2026/openvino-workflow/running-inference/model-input-output/changing-input-shape.html
     """
     own_batch = ov.get_batch(model)
