@@ -533,7 +533,7 @@ def settle_options(args: argparse.Namespace, model: ov.Model) -> argparse.Namesp
         shape = model.inputs[0].partial_shape
         sizes = [stated.get(name, "") for name in ("orig_height", "orig_width")]
         are_sizes = all(re.fullmatch(r"[1-9]\d{0,4}", size) for size in sizes)
-        resizes = are_sizes and shape.rank == 4 and shape[1].is_dynamic
+        resizes = are_sizes and str(shape) in ("[1,?,?,3]", "[?,?,?,3]", "[1,?,?,1]", "[?,?,?,1]")
         if resizes:
             model.reshape([shape[0], *map(int, sizes), shape[3]])
         stated = {name: stated[name] for name in stated if name == "labels" or (resizes and name == "resize_type")}
