@@ -1,6 +1,6 @@
 """Measures speed and memory of the sample against what they must reach; prints tables; README.md has a few rows.
 
-    python tests/benchmark.py                  # all of it, about a quarter of an hour on two cores
+    python tests/benchmark.py                  # all of it, about twenty minutes on two cores
     python tests/benchmark.py runs app         # only the parts named
 
 The parts:
@@ -42,6 +42,11 @@ part of the time, so reading ahead gains less against the plain sample; the limi
 
 On the Intel processor batches of 4 to 16 were equally fast for EfficientNet-Lite0 and ResNet-50, others up to 17 %
 slower. --antialias took 1.09 of the time when it was tried, over 512 photos.
+
+On 2026-11-25, on an AMD EPYC without bf16 instructions, where inference takes twice the processor's time of decoding:
+1000 photos 1.21 of the plain sample (12.81 s, 15.48 s) and 0.92 of the limit, memory 1.00 (271 MiB), first table 1.17
+(0.93 s, 0.79 s), 1 photo 0.85 (0.611 s, 0.708 s), with -cdir 0.72, benchmark_app 1.01 (126, 126 FPS); --antialias 1.18
+over 200 photos. The version before it, in turn: 0.97 of its time for 200 photos, 0.98 for one.
 """
 
 import argparse
