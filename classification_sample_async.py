@@ -3,7 +3,7 @@
 
     python classification_sample_async.py -m data/efficientnet-lite0.xml -i data/images
 
-Seven functions to copy come first: each needs only the imports. Then the sample; its recipe is `classify_images`.
+Seven functions to copy come first: each needs only the imports. The sample's recipe is `classify_images`.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from typing import Any
 if __name__ == "__main__":
     # OpenCV's own messages name no file, and the threads that OpenBLAS starts for numpy would be idle.
     os.environ.update({"OPENCV_LOG_LEVEL": "SILENT", "OPENBLAS_NUM_THREADS": "1", **os.environ})
-    # Ctrl-C ends the program at once, even in the imports below and inside OpenVINO, unless the parent ignored SIGINT.
+    # Ctrl-C ends the program at once, also in the imports and in OpenVINO, unless the parent ignored SIGINT.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
@@ -60,7 +60,7 @@ def build_preprocessing(
     result is divided by `scale`. Both are in units of 0..255, one number for each channel of the model or one for all;
     for an integer input the result is rounded and clamped, and i8 with neither gets TFLite's mean, 128.
     `softmax` turns logits of any shape into probabilities [N,classes]; 8-bit outputs become TFLite's: q/256 for u8,
-    (q + 128)/256 for i8. Use only the returned model. Raises ValueError or RuntimeError for what does not fit.
+    (q + 128)/256 for i8. Use the returned model only. Raises ValueError or RuntimeError if it does not fit.
     https://docs.openvino.ai/2026/api/ie_python_api/_autosummary/openvino.preprocess.PrePostProcessor.html
     """
     input_type, output_type = model.input().element_type, model.output().element_type
@@ -96,14 +96,14 @@ def build_preprocessing(
 
 
 def apply_batch_size(model: ov.Model, batch_size: int) -> int:
-    """Sets the batch of `model`, whose input has a layout with N, and returns the batch size that it then has.
+    """Sets the batch of `model`, whose input has a layout with N, and returns the size that it then has.
 
     It stays the model's own if the graph allows no other: some fix it in a Reshape, so that `ov.set_batch` raises or
     the output does not follow. Raises RuntimeError without a layout, ValueError if the output begins with no batch.
     https://docs.openvino.ai/2026/openvino-workflow/running-inference/model-input-output/changing-input-shape.html
     """
     own_batch = ov.get_batch(model)
-    prime = 991 if 997 in model.output().partial_shape else 997  # no other size: it shows where in the output N is
+    prime = 991 if 997 in model.output().partial_shape else 997  # no other size: it shows where N is
     with suppress(RuntimeError):
         ov.set_batch(model, prime)
     is_first, *others = [size == prime for size in model.output().partial_shape] or [False]  # or a scalar
@@ -130,11 +130,11 @@ def decode(path: str, flags: int = cv2.IMREAD_COLOR, buffer: np.ndarray | None =
         buffer.fill(0)  # in case the file ends early: nothing of the last image is to show
         with suppress(cv2.error):  # the image has another size
             pixels = cv2.imread(file_name, buffer, flags)
-            if pixels is not None and cv2.hasNonZero(pixels.reshape(-1)):  # some failures leave the buffer untouched
+            if pixels is not None and cv2.hasNonZero(pixels.reshape(-1)):  # else it may have failed
                 return pixels
     try:
         pixels = cv2.imread(file_name, flags)
-        if pixels is None:  # also for a TIFF whose rows are columns and, on Windows, for names that are not ASCII
+        if pixels is None:  # also for turned TIFFs and, on Windows, for names that are not ASCII
             content = np.fromfile(path, np.uint8, count=2**28)  # no more than that: it may be no image at all
             pixels = cv2.imdecode(content, flags) if content.size else None
         if pixels is None:
@@ -149,7 +149,7 @@ def decode(path: str, flags: int = cv2.IMREAD_COLOR, buffer: np.ndarray | None =
 
 
 def center_crop(pixels: np.ndarray, width: int, height: int, ratio: float) -> np.ndarray:
-    """Returns a view of the center of `pixels` [H,W,...]: the largest of shape `width`:`height`, scaled by `ratio`."""
+    """Returns a view of the center of `pixels` [H,W,...]: the largest `width`:`height`, scaled by `ratio`."""
     scale = ratio * min(pixels.shape[0] / height, pixels.shape[1] / width)
     crop_height, crop_width = max(1, round(height * scale)), max(1, round(width * scale))
     top, left = (pixels.shape[0] - crop_height) // 2, (pixels.shape[1] - crop_width) // 2
@@ -157,7 +157,7 @@ def center_crop(pixels: np.ndarray, width: int, height: int, ratio: float) -> np
 
 
 def read_ahead(items: Iterable, shape: Sequence[int], read: Callable) -> Iterator[tuple[list, ov.Tensor]]:
-    """Starts to read `items` at once; returns an iterator over pairs: shape[0] items and a u8 tensor of `shape`.
+    """Starts to read `items` at once; returns an iterator of pairs: shape[0] items, and a u8 tensor of `shape`.
 
     `read(item, row)` writes an item into its row, on a pool of threads; what it raises is raised here. The last list
     may be shorter: rows without an item are zero. One batch is read ahead, plus as many as give each core an item.
@@ -175,7 +175,7 @@ def read_ahead(items: Iterable, shape: Sequence[int], read: Callable) -> Iterato
         try:
             batches = start_batches(pool, iter(items))
             reading = deque(islice(batches, 1 + math.ceil(cores / shape[0])))
-            yield  # read_ahead returns here, with reading begun; from here on `close` runs what is under `finally`
+            yield  # read_ahead returns here, with reading begun: now `close` runs what is under `finally`
             while reading:
                 batch, tensor, jobs = reading.popleft()
                 reading.extend(islice(batches, 1))
@@ -205,8 +205,8 @@ def infer_in_order(queue: ov.AsyncInferQueue, inputs: Iterable[tuple]) -> Iterat
 
     def keep_output(request: ov.InferRequest, future: Future) -> None:
         try:
-            future.set_result(request.get_output_tensor().data.copy())  # the request's next run overwrites its tensor
-        except Exception as error:  # one that escapes a callback ends the process when the queue is used again
+            future.set_result(request.get_output_tensor().data.copy())  # the next run overwrites its tensor
+        except Exception as error:  # one that escapes ends the process when the queue is used again
             future.set_exception(error.with_traceback(None))  # the traceback would keep this function alive
 
     def end_requests() -> None:
@@ -223,11 +223,11 @@ def infer_in_order(queue: ov.AsyncInferQueue, inputs: Iterable[tuple]) -> Iterat
     weakref.finalize(keep_output, callback_released.set)
     queue.set_callback(keep_output)
     del keep_output
-    finish = weakref.finalize(queue, end_requests)  # called under `finally`, or at exit if this is still open
+    finish = weakref.finalize(queue, end_requests)  # under `finally`, or at exit if this is still open
     try:
         for key, tensor in inputs:
             future: Future = Future()
-            tensor = tensor if isinstance(tensor, ov.Tensor) else ov.Tensor(np.asarray(tensor))  # a copy of its own
+            tensor = tensor if isinstance(tensor, ov.Tensor) else ov.Tensor(np.asarray(tensor))  # its own copy
             started.append((key, tensor, future))  # the tensor too: its memory must outlive the request's run
             queue.start_async(tensor, userdata=future)  # waits for an idle request, not for the result
             if len(started) > 8 * len(queue):
@@ -237,7 +237,7 @@ def infer_in_order(queue: ov.AsyncInferQueue, inputs: Iterable[tuple]) -> Iterat
                 yield key, future.result()
         queue.wait_all()
         for key, _, future in started:
-            yield key, future.result(timeout=0)  # it is done, unless somebody has taken the queue's callback
+            yield key, future.result(timeout=0)  # done, unless the callback was replaced
     finally:
         finish()
 
@@ -276,7 +276,7 @@ def on_error(message: str) -> Iterator[None]:
 
 def reason(error: BaseException) -> str:
     text = (error.strerror if isinstance(error, OSError) else None) or str(error).strip()
-    if isinstance(error, RuntimeError | cv2.error):  # they name places in the source first, the cause in the last line
+    if isinstance(error, RuntimeError | cv2.error):  # the cause is their last line
         text = printable(text.rpartition("\n")[2], 1000)
     return text or type(error).__name__
 
@@ -299,7 +299,7 @@ class Parser(argparse.ArgumentParser):
     def print_help(self, file: Any = None) -> None:
         log(*self.format_help().splitlines(), prefix="")  # argparse does not notice that it cannot be written
 
-    def _get_option_tuples(self, option_string: str) -> list:  # else `-c x` is `-cdir x`, whatever allow_abbrev is
+    def _get_option_tuples(self, option_string: str) -> list:  # else -c is -cdir, despite allow_abbrev
         return [match for match in super()._get_option_tuples(option_string) if option_string.startswith(match[1])]
 
 
@@ -361,7 +361,7 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def log(*lines: str, prefix: str = "[ INFO ] ") -> None:
-    """Prints to standard output in one write, so that tables stay whole where several runs share a terminal."""
+    """Prints to standard output in one write: tables stay whole where several runs share a terminal."""
     with on_error("Cannot write to standard output"):
         require(sys.stdout is not None, "it is closed")
         print("\n".join(prefix + line if line else prefix.rstrip() for line in lines), flush=True)
@@ -379,7 +379,7 @@ def log_to_stderr(text: str, end: str = "\n") -> None:
 def log_progress(done: int, total: int) -> None:
     is_seen_alone = sys.stderr and sys.stderr.isatty() and not sys.stdout.isatty()
     if total > DEFAULT_BATCH_LIMIT and is_seen_alone:
-        log_to_stderr(f"{done}/{total} images", end="\n" if done == total else "\r")  # the next line overwrites it
+        log_to_stderr(f"{done}/{total} images", end="\n" if done == total else "\r")  # to overwrite
 
 
 def log_perf_counts(layers: Sequence[ov.ProfilingInfo]) -> None:
@@ -428,7 +428,7 @@ def list_folder(path: str) -> list[str]:
 
 
 def looks_like_image(path: str) -> bool:
-    """Decides by the suffix, or else the signature; a file that cannot be read counts, so that it is reported."""
+    """Decides by the suffix, or else the signature; a file that cannot be read counts, to be reported."""
     file_name: Any = os.fsencode(path)
     name = os.path.basename(path).lower()
     if name.endswith((IDX_SUFFIX, IDX_SUFFIX + ".gz")):  # of MNIST torchvision keeps both; idx1 are labels
@@ -441,7 +441,7 @@ def looks_like_image(path: str) -> bool:
 
 
 def list_images(path: str) -> list[Image]:
-    """Lists the image in a file, or those in an IDX file: u8 [N,H,W] after four big-endian u32, 0x803, N, H and W."""
+    """Lists the image in a file, or those of an IDX file: u8 [N,H,W] after big-endian u32 0x803, N, H, W."""
     if not path.lower().endswith(IDX_SUFFIX) or not os.path.isfile(path):
         return [Image(path, partial(decode, path))]
     try:
@@ -483,7 +483,7 @@ def read_image(ratio: float | None, antialias: bool, image: Image, row: np.ndarr
 
 
 def model_file(path: str) -> str:
-    """Returns what `read_model` takes: of a folder with one .xml file, as Ultralytics writes it, that file."""
+    """Returns what `read_model` takes: of a folder with one .xml file, as of Ultralytics, that file."""
     name = os.path.basename(path).lower()
     require(name != "saved_model.pb", f"give the SavedModel's folder: -m {shlex.quote(os.path.dirname(path) or '.')}")
     require(not name.endswith((".keras", ".h5", ".pt", ".pth")), "give what Keras' export or torch.onnx.export makes")
@@ -495,7 +495,7 @@ def model_file(path: str) -> str:
 
 
 def check_model(model: ov.Model, path: str) -> str:
-    """Checks that `model` classifies images of one size (else ValueError); returns its input's layout, or a guess."""
+    """Raises ValueError unless `model` classifies images of one size; returns its layout, or a guess."""
     changed = os.path.splitext(path)[0] + "-changed.xml"
     start = f"in Python `import openvino as ov; model = ov.Core().read_model({path!r}); "
     end = f"; ov.save_model(model, {changed!r}, compress_to_fp16=False)`, then give -m {shlex.quote(changed)}"
@@ -525,7 +525,7 @@ def check_model(model: ov.Model, path: str) -> str:
 
 
 def settle_options(args: argparse.Namespace, model: ov.Model) -> argparse.Namespace:
-    """Returns `args` completed from the model's model_info, whose image size, if one is needed, it sets in `model`."""
+    """Returns `args` completed from model_info, whose image size, if one is needed, it sets in `model`."""
     info = dict(model.rt_info.items()).get("model_info")
     values = info.items() if isinstance(info, dict) else ()
     stated = {name: text for name, value in values if (text := str(getattr(value, "value", ""))) not in ("", "None")}
@@ -594,7 +594,7 @@ def compile_config(args: argparse.Namespace, one_at_a_time: bool) -> dict[Any, A
 
 
 def probability_warning(images: Sequence[Image], outputs: np.ndarray, model_type: str) -> str:
-    """Says why `outputs`, f32 [N,classes] that the model has in `model_type`, are not probabilities, or nothing."""
+    """Says why `outputs` [N,classes], which the model has in `model_type`, are no probabilities, or nothing."""
     is_real = not model_type.startswith(("i", "u", "boolean"))
     outputs = outputs[[not image.error for image in images]]
     low, high, classes = outputs.min(initial=np.inf), outputs.max(initial=-np.inf), outputs.shape[1]
@@ -603,14 +603,14 @@ def probability_warning(images: Sequence[Image], outputs: np.ndarray, model_type
     if low < 0 or high > 1.1:
         advice = ": if they are logits, add --softmax" if classes > 1 and is_real else ""
         return f"The model's outputs are not probabilities ({low:g} to {high:g}){advice}"
-    sums = outputs.sum(axis=1)  # a GPU's f16 softmax of 1000 classes: 1.025; in 8 bits a class is off by up to 1/512
+    sums = outputs.sum(axis=1)  # up to 1.025 on a GPU in f16; in 8 bits each class is off by 1/512
     if classes > 1 and np.abs(sums - 1).max(initial=0) > (0.1 if is_real else max(0.1, classes / 512)):
         return f"The model's outputs do not add up to 1 ({sums.min():g} to {sums.max():g})"
     return ""
 
 
 def log_tables(images: Sequence[Image], outputs: np.ndarray, number_top: int, labels: Sequence[str] | None) -> None:
-    """Logs a table of each image's row of `outputs` [N,classes], or a warning if the image could not be read."""
+    """Logs a table of each image's row of `outputs` [N,classes], or a warning if it could not be read."""
     header = "class_id probability" if labels is None else "class_id probability label"
     for image, probabilities in zip(images, outputs):
         if image.error:
@@ -647,7 +647,7 @@ def classify_images(args: argparse.Namespace) -> int:
             core.register_plugins(os.path.join(args.plugin_dir, "plugins.xml"))
     if args.cpu_extension:
         with on_error(f"Cannot load the extension {args.cpu_extension}"):
-            ctypes.CDLL(os.path.abspath(args.cpu_extension))  # keeps it loaded: the model may outlive the core
+            ctypes.CDLL(os.path.abspath(args.cpu_extension))  # the model may outlive the core
             core.add_extension(os.path.abspath(args.cpu_extension))
 
     # Step 2. Read the model, check it, and complete the options with what it says of itself
@@ -659,7 +659,7 @@ def classify_images(args: argparse.Namespace) -> int:
     with on_error(f"Cannot use the model {model_path}"):
         options = settle_options(args, model)
         layout = check_model(model, model_path)
-        output_type = model.output().element_type.get_type_name()  # asked now: build_preprocessing makes it f32
+        output_type = model.output().element_type.get_type_name()  # now: build_preprocessing makes it f32
         # Step 3. Add to the model what turns decoded images into its input (PrePostProcessor): the device runs it
         mean, scale = options.mean_values, options.scale_values
         model = build_preprocessing(model, layout, options.reverse_input_channels, mean, scale, args.softmax)
@@ -722,9 +722,9 @@ def classify_images(args: argparse.Namespace) -> int:
 
 if __name__ == "__main__":
     stream: Any
-    for stream in filter(None, (sys.stdout, sys.stderr)):  # names and labels print as their bytes, in any locale
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # names and labels print as their bytes
         stream.reconfigure(encoding=sys.getfilesystemencoding(), errors=sys.getfilesystemencodeerrors())
         if os.name == "posix":
             os.set_blocking(stream.fileno(), True)  # writes to a full pipe wait
-            signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader that has seen enough (`| head`) ends the program
+            signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` ends the program
     sys.exit(main(sys.argv[1:]))
