@@ -647,7 +647,7 @@ def classify_images(args: argparse.Namespace) -> int:
             core.register_plugins(os.path.join(args.plugin_dir, "plugins.xml"))
     if args.cpu_extension:
         with on_error(f"Cannot load the extension {args.cpu_extension}"):
-            ctypes.CDLL(os.path.abspath(args.cpu_extension))  # the model may outlive the core
+            ctypes.CDLL(os.path.abspath(args.cpu_extension))  # stays loaded: the model may outlive the core
             core.add_extension(os.path.abspath(args.cpu_extension))
 
     # Step 2. Read the model, check it, and complete the options with what it says of itself
