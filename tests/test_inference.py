@@ -339,7 +339,7 @@ def test_failure_inside_inference(failing_model, tmp_path):
 
 
 def test_failure_inside_the_callback():
-    """As a program: test_copying.py has it several times, for what it does to the process."""
+    """In the sample; what it does to the process of a program shows among `ENDS`."""
     program = f"""
 import sys, openvino as ov, classification_sample_async as sample
 {FAILING_CALLBACK}

@@ -308,12 +308,12 @@ def results_of(channel_model, *inputs):
     ["._z.png", "._photo.jpg", ".DS_Store", ".hidden.png", ".photo.heic", "._raw.CR2", "._train-images-idx3-ubyte",
      "._digits.ubyte", ".train-images-idx3-ubyte.gz", ".hidden", "..png"],
 )  # fmt: skip
-@pytest.mark.parametrize("is_image", [False])
-def test_hidden_files_are_left_out_of_a_folder(channel_model, picture, one_image, name, is_image):
+def test_hidden_files_are_left_out_of_a_folder(channel_model, picture, one_image, name):
     """What macOS leaves there has the names of images, and begins with its own signature."""
     apple_double = b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        "
-    (one_image / name).write_bytes(picture.read_bytes() if is_image else apple_double)
-    assert results_of(channel_model, one_image) == (0, ["z.png"], [])
+    for content in (apple_double, picture.read_bytes()):
+        (one_image / name).write_bytes(content)
+        assert results_of(channel_model, one_image) == (0, ["z.png"], [])
 
 
 def test_a_folder_of_nothing_but_hidden_files_holds_no_images(tmp_path, channel_model, picture):

@@ -28,6 +28,7 @@ from helpers import (
     run,
     run_process,
     save_model,
+    save_saved_model,
     save_with_info,
     scores,
     softmax_of_means,
@@ -37,7 +38,6 @@ from helpers import (
 )
 from openvino import opset13 as ops
 from openvino.preprocess import PrePostProcessor
-from test_labels import save_saved_model
 
 
 @pytest.fixture(scope="module")
@@ -342,18 +342,14 @@ def test_the_advice_names_paths_as_python_and_the_shell_need_them(tmp_path, pict
 
 
 def test_the_advice_for_two_outputs_and_then_that_for_dynamic_sizes(tmp_path, picture):
-    model = save_model(
-        tmp_path / "two outputs.xml",
-        lambda image: [channel_means(image), channel_means(ops.negative(image))],
-        (-1, -1, -1, -1),
-    )
+    model = save_two_outputs(tmp_path / "two outputs.xml", shape=(-1, -1, -1, -1))
     changed = follow_the_advice(follow_the_advice(model, picture), picture, H=8, W=6)
     assert scores("-m", changed, "-i", picture) == [pytest.approx({0: 200, 1: 100, 2: 40}, abs=1e-3)]
 
 
 def test_the_advice_for_two_outputs_keeps_what_the_model_says_of_itself(tmp_path, picture):
     """Else its mean would not be subtracted any more, without a word."""
-    two = save_model(tmp_path / "two.xml", lambda image: [channel_means(image), ops.negative(channel_means(image))])
+    two = save_two_outputs(tmp_path / "two.xml")
     model = save_with_info(tmp_path / "info.xml", two, mean_values="100 50 10", labels="blue green red")
     [(_, rows)] = classify(
         "-m", follow_the_advice(model, picture), "-i", picture, "--infer_precision", "f32", stderr=NO_PROBABILITIES
@@ -732,17 +728,15 @@ def test_a_model_whose_name_is_not_utf8_is_read_or_an_error(tmp_path):
 def test_models_with_two_inputs_or_outputs(tmp_path):
     left, right = (ops.parameter([1, 3, 8, 8], np.float32, name=name) for name in ("left", "right"))
     ov.save_model(ov.Model([channel_means(ops.add(left, right))], [left, right]), tmp_path / "inputs.xml")
-    outputs = save_model(
-        tmp_path / "outputs.xml", lambda image: [channel_means(image), channel_means(ops.negative(image))]
-    )
+    outputs = save_two_outputs(tmp_path / "outputs.xml")
     sentence = "Models with only 1 input and output are supported"
     fails_with_one_line("-m", tmp_path / "inputs.xml", "-i", PHOTOS[0], naming=[sentence, "not 2 and 1"])
     fails_with_one_line("-m", outputs, "-i", PHOTOS[0], naming=[sentence, "not 1 and 2"])
 
 
-def save_two_outputs(path, names=("means", "negated")):
+def save_two_outputs(path, names=("means", "negated"), shape=(1, 3, 8, 8)):
     """The first output has the means of the channels, the second one their negatives."""
-    image = ops.parameter([1, 3, 8, 8], np.float32, name="image")
+    image = ops.parameter(list(shape), np.float32, name="image")
     model = ov.Model([channel_means(image), channel_means(ops.negative(image))], [image], "two")
     for output, name in zip(model.outputs, names):
         output.set_names({name} if name else set())
@@ -766,8 +760,7 @@ def test_the_advice_about_two_outputs_works_when_followed(tmp_path, picture, is_
     assert scores("-m", given, "-i", picture) == [pytest.approx({0: 200, 1: 100, 2: 40}, abs=1e-3)]
 
 
-def test_the_advice_holds_for_relative_paths_and_other_formats(tmp_path, picture):
-    """An .onnx file, and TensorFlow's kind of model, a folder."""
+def test_the_advice_for_a_relative_path_is_relative(tmp_path, picture):
     save_onnx(tmp_path / "net.onnx", (1, 3, -1, -1))
     line = fails_with_one_line("-m", "net.onnx", "-i", picture, cwd=tmp_path)
     assert "net-changed.xml" in line and str(tmp_path) not in line
