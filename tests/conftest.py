@@ -9,7 +9,9 @@ import numpy as np
 import openvino as ov
 import pytest
 
-pytest.register_assert_rewrite("helpers")  # a failed assertion there is to say what it compared, as one in a test
+pytest.register_assert_rewrite(
+    "helpers"
+)  # a failed assertion there is to say what it compared, as one in a test
 
 from helpers import COMPILER, channel_means, channel_means_or_failure, save_model, save_with_info  # noqa: E402
 
@@ -44,7 +46,17 @@ def custom_op_library(tmp_path_factory):
     built = tmp_path_factory.mktemp("extension") / "libcustom_op.so"
     source = Path(__file__).with_name("custom_op.cpp")
     subprocess.run(
-        [COMPILER, "-std=c++17", "-shared", "-fPIC", f"-I{package / 'include'}", source, "-o", built, runtime],
+        [
+            COMPILER,
+            "-std=c++17",
+            "-shared",
+            "-fPIC",
+            f"-I{package / 'include'}",
+            source,
+            "-o",
+            built,
+            runtime,
+        ],
         check=True,
     )
     return built

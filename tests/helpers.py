@@ -31,7 +31,9 @@ PHOTOS = sorted((DATA / "images").iterdir())
 SOURCE = SCRIPT.read_text(encoding="utf-8")
 TREE = ast.parse(SOURCE)
 FUNCTIONS = {node.name: node for node in TREE.body if isinstance(node, ast.FunctionDef)}
-COMPILER = shutil.which(os.environ.get("CXX", "c++")) or shutil.which("g++") or shutil.which("clang++")
+COMPILER = (
+    shutil.which(os.environ.get("CXX", "c++")) or shutil.which("g++") or shutil.which("clang++")
+)
 COLUMNS = {"COLUMNS": "80"}  # argparse breaks its lines there
 
 # Each a file's or folder's; a shell would make something else of it without quotes.
@@ -89,7 +91,10 @@ def paste(path, pieces, program):
     """Writes a file of the script's imports, the functions `pieces` of it, and `program`; returns its path."""
     imports = [node for node in TREE.body if isinstance(node, ast.Import | ast.ImportFrom)]
     lines = SOURCE.splitlines()
-    copied = [lines[node.lineno - 1 : node.end_lineno] for node in [*imports, *(FUNCTIONS[name] for name in pieces)]]
+    copied = [
+        lines[node.lineno - 1 : node.end_lineno]
+        for node in [*imports, *(FUNCTIONS[name] for name in pieces)]
+    ]
     path.write_text("\n".join([*chain(*copied), program]), encoding="utf-8")
     return path
 
@@ -108,10 +113,16 @@ def our_lines(stderr):
 def outputs_warning(text):
     """The pattern of the warning about the model's outputs; `(LO to HI)` in `text` stands for any two numbers."""
     number = r"-?[\d.]+(?:e[+-]\d+)?"
-    return re.escape(f"[ WARNING ] The model's outputs {text}\n").replace("LO", number).replace("HI", number)
+    return (
+        re.escape(f"[ WARNING ] The model's outputs {text}\n")
+        .replace("LO", number)
+        .replace("HI", number)
+    )
 
 
-NO_PROBABILITIES = outputs_warning("are not probabilities (LO to HI): if they are logits, add --softmax")
+NO_PROBABILITIES = outputs_warning(
+    "are not probabilities (LO to HI): if they are logits, add --softmax"
+)
 NO_LOGITS_EITHER = outputs_warning("are not probabilities (LO to HI)")
 NOT_ADDING_UP = outputs_warning("do not add up to 1 (LO to HI)")
 
@@ -143,7 +154,12 @@ def tables(stdout):
 
 def as_before_python_3_13(usage_message):
     """`-d DEVICE, --device DEVICE` for what argparse has printed as `-d, --device DEVICE` since."""
-    return re.sub(r"^  (-\w+), (--\w+) ([A-Z_]+(?: \[.*?\])?)(?=\s)", r"  \1 \3, \2 \3", usage_message, flags=re.M)
+    return re.sub(
+        r"^  (-\w+), (--\w+) ([A-Z_]+(?: \[.*?\])?)(?=\s)",
+        r"  \1 \3, \2 \3",
+        usage_message,
+        flags=re.M,
+    )
 
 
 def fails_with_one_line(*args, naming=(), **options):
@@ -176,7 +192,9 @@ def always(outputs, element_type=np.float32):
     """What `save_model` builds a model of that has the same `outputs` for every image."""
 
     def build(image):
-        zeros = ops.multiply(ops.reduce_mean(image, np.array([1, 2, 3]), keep_dims=False), np.float32(0))
+        zeros = ops.multiply(
+            ops.reduce_mean(image, np.array([1, 2, 3]), keep_dims=False), np.float32(0)
+        )
         rows = ops.add(ops.unsqueeze(zeros, np.array(1)), np.array([outputs], np.float32))
         return ops.convert(rows, element_type)
 
@@ -211,9 +229,21 @@ def save_saved_model(folder):
         return protobuf((1, name), (2, 1), (3, shape(*sizes)))
 
     axes = protobuf((1, 3), (2, shape(2)), (4, np.array([1, 2], np.int32).tobytes()))
-    image = ((1, "image"), (2, "Placeholder"), attribute("dtype", 6, 1), attribute("shape", 7, shape(1, 8, 8, 3)))
+    image = (
+        (1, "image"),
+        (2, "Placeholder"),
+        attribute("dtype", 6, 1),
+        attribute("shape", 7, shape(1, 8, 8, 3)),
+    )
     constant = ((1, "axes"), (2, "Const"), attribute("dtype", 6, 3), attribute("value", 8, axes))
-    mean = ((1, "means"), (2, "Mean"), (3, "image"), (3, "axes"), attribute("T", 6, 1), attribute("Tidx", 6, 3))
+    mean = (
+        (1, "means"),
+        (2, "Mean"),
+        (3, "image"),
+        (3, "axes"),
+        attribute("T", 6, 1),
+        attribute("Tidx", 6, 3),
+    )
     graph = protobuf(*[(1, protobuf(*node)) for node in (image, constant, mean)])
     signature = protobuf(
         (1, protobuf((1, "image"), (2, tensor_info("image:0", 1, 8, 8, 3)))),
@@ -221,7 +251,9 @@ def save_saved_model(folder):
         (3, "tensorflow/serving/predict"),
     )
     meta_graph = protobuf(
-        (1, protobuf((4, "serve"))), (2, graph), (5, protobuf((1, "serving_default"), (2, signature)))
+        (1, protobuf((4, "serve"))),
+        (2, graph),
+        (5, protobuf((1, "serving_default"), (2, signature))),
     )
     folder.mkdir()
     (folder / "saved_model.pb").write_bytes(protobuf((1, 1), (2, meta_graph)))
@@ -239,7 +271,9 @@ def softmax_of_means(image, axes=(2, 3)):
 
 def channel_means_or_failure(image):
     """Its inference fails unless the image's brightest pixel is 3: that many rows fit into its reshape."""
-    brightest = ops.convert(ops.reduce_max(image, np.array([0, 1, 2, 3]), keep_dims=False), np.int64)
+    brightest = ops.convert(
+        ops.reduce_max(image, np.array([0, 1, 2, 3]), keep_dims=False), np.int64
+    )
     ones = ops.broadcast(np.float32(1), ops.reshape(brightest, np.array([1]), False))
     return ops.add(channel_means(image), ops.reshape(ones, np.array([1, 3]), False))
 

@@ -21,7 +21,9 @@ def save_numbered_images(folder, count):
 
     image = ops.parameter([1, 1, 2, 2], np.float32, name="image")
     first_row = ops.reshape(
-        ops.slice(image, np.array([0]), np.array([1]), np.array([1]), np.array([2])), np.array([-1, 2, 1]), False
+        ops.slice(image, np.array([0]), np.array([1]), np.array([1]), np.array([2])),
+        np.array([-1, 2, 1]),
+        False,
     )
     distances = ops.abs(ops.subtract(first_row, np.arange(256, dtype=np.float32)))
     scores = ops.negative(ops.add(distances, np.array([[0], [0.5]], np.float32)))
@@ -32,6 +34,11 @@ def save_numbered_images(folder, count):
 
 def wrong_answers(stdout, path, count):
     """How many of the tables, which must be in the order of the images, are missing or another image's."""
-    tables = re.findall(r"Image path: (.+)\n.*\n.*\n.*\n\[ INFO \] (\d+) .*\n\[ INFO \] (\d+) ", stdout)
-    right = [(f"{path}[{number}]", str(number // 256), str(256 + number % 256)) for number in range(count)]
+    tables = re.findall(
+        r"Image path: (.+)\n.*\n.*\n.*\n\[ INFO \] (\d+) .*\n\[ INFO \] (\d+) ", stdout
+    )
+    right = [
+        (f"{path}[{number}]", str(number // 256), str(256 + number % 256))
+        for number in range(count)
+    ]
     return abs(len(tables) - count) + sum(table != answer for table, answer in zip(tables, right))

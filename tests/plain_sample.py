@@ -28,7 +28,9 @@ def main():
     parser.add_argument("-m")
     parser.add_argument("-i", nargs="+")
     args = parser.parse_args()
-    logging.basicConfig(format="[ %(levelname)s ] %(message)s", level=logging.INFO, stream=sys.stdout)
+    logging.basicConfig(
+        format="[ %(levelname)s ] %(message)s", level=logging.INFO, stream=sys.stdout
+    )
     core = ov.Core()
     model = core.read_model(args.m)
     ppp = ov.preprocess.PrePostProcessor(model)

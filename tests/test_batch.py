@@ -44,11 +44,15 @@ def test_a_model_that_cannot_be_batched_runs_with_batch_1(tmp_path, build):
         "[ WARNING ] The model does not take the batch size 5; it runs with batch size 1. "
         "README.md shows how to convert one with a dynamic batch\n"
     )
-    results = classify("-m", model, "-i", *PHOTOS, "--infer_precision", "f32", stderr=warning + NO_PROBABILITIES)
+    results = classify(
+        "-m", model, "-i", *PHOTOS, "--infer_precision", "f32", stderr=warning + NO_PROBABILITIES
+    )
     assert [name for name, _ in results] == list(map(str, PHOTOS))
     for photo, (_, rows) in zip(PHOTOS, results):
         expected = cv2.resize(cv2.imread(str(photo)), (8, 8)).mean(axis=(0, 1))
-        assert {row[0]: row[1] for row in rows} == pytest.approx(dict(enumerate(expected)), abs=1e-3)
+        assert {row[0]: row[1] for row in rows} == pytest.approx(
+            dict(enumerate(expected)), abs=1e-3
+        )
 
 
 @pytest.mark.parametrize("count", [1, 3, 4])
@@ -76,14 +80,18 @@ def test_any_number_of_classes_is_none_of_images(tmp_path, picture, classes):
     assert [rows[0] for _, rows in results] == [(classes - 1, 1.0, None)] * 3
 
 
-@pytest.mark.parametrize("layout, is_error", [("CN", True), ("NC", False), ("N...", False), ("?C", False)])
+@pytest.mark.parametrize(
+    "layout, is_error", [("CN", True), ("NC", False), ("N...", False), ("?C", False)]
+)
 def test_the_layout_of_the_output(tmp_path, channel_model, picture, layout, is_error):
     model = ov.Core().read_model(channel_model)
     ov.layout_helpers.set_layout(model.output(), ov.Layout(layout))
     ov.save_model(model, tmp_path / "layout.xml")
     arguments = ("-m", tmp_path / "layout.xml", "-i", picture)
     if is_error:
-        fails_with_one_line(*arguments, naming=["the first dimension of its output [1,3] is not the batch"])
+        fails_with_one_line(
+            *arguments, naming=["the first dimension of its output [1,3] is not the batch"]
+        )
     else:
         assert scores(*arguments) == [pytest.approx({0: 200, 1: 100, 2: 40}, abs=1e-3)]
 
@@ -113,7 +121,20 @@ def test_the_warning_is_about_the_first_batch_that_needs_one(tmp_path, channel_m
     half, white = tmp_path / "half.png", tmp_path / "white.png"
     cv2.imwrite(str(half), cv2.imread(str(picture)) // 2)
     cv2.imwrite(str(white), np.full((8, 8, 3), 255, np.uint8))
-    options = ("-m", channel_model, "--scale_values", "340", "--infer_precision", "f32", "-b", "2", "-i")
+    options = (
+        "-m",
+        channel_model,
+        "--scale_values",
+        "340",
+        "--infer_precision",
+        "f32",
+        "-b",
+        "2",
+        "-i",
+    )
     done = run(*options, picture, picture, half, picture, white, white)
-    assert (done.returncode, done.stderr) == (0, "[ WARNING ] The model's outputs do not add up to 1 (0.5 to 1)\n")
+    assert (done.returncode, done.stderr) == (
+        0,
+        "[ WARNING ] The model's outputs do not add up to 1 (0.5 to 1)\n",
+    )
     assert len(tables(done.stdout)) == 6

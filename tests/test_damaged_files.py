@@ -55,7 +55,9 @@ def good_and_damaged(tmp_path_factory):
         elif kind == "empty":
             data = bytearray()
         elif kind == "huge":
-            size = {".png": (16, ">II"), ".bmp": (18, "<II"), ".gif": (6, "<HH"), ".jpg": None}.get(suffix)
+            size = {".png": (16, ">II"), ".bmp": (18, "<II"), ".gif": (6, "<HH"), ".jpg": None}.get(
+                suffix
+            )
             if suffix == ".jpg":
                 frame = re.search(rb"\xff[\xc0-\xc2]", data).start()
                 data[frame + 5 : frame + 9] = struct.pack(">HH", 60_000, 60_000)
@@ -66,7 +68,10 @@ def good_and_damaged(tmp_path_factory):
         return suffix, bytes(data)
 
     count = 0
-    at_random, always_alike = ("cut", "flip", "head", "zero", "cut", "flip", "zero"), ("empty", "huge", "other")
+    at_random, always_alike = (
+        ("cut", "flip", "head", "zero", "cut", "flip", "zero"),
+        ("empty", "huge", "other"),
+    )
     for kind in (*at_random, *always_alike) * 2 + at_random * 7:
         for source in sources[: -1 if kind == "other" else None]:
             suffix, data = damage(kind, *source)
@@ -103,7 +108,9 @@ def test_hundreds_of_damaged_images_among_good_ones(tmp_path, good_and_damaged):
     assert of_good.keys() == expected.keys()
     for name, rows in of_good.items():
         assert top_ids(rows) == top_ids(expected[name])
-        assert [row[1] for row in rows] == pytest.approx([row[1] for row in expected[name]], abs=1e-6)
+        assert [row[1] for row in rows] == pytest.approx(
+            [row[1] for row in expected[name]], abs=1e-6
+        )
 
 
 def no_idx(*header):
@@ -178,13 +185,18 @@ sys.exit(sample.main(sys.argv[1:]))
     assert done.returncode == 1
     read = [*range(3), *range(4), *range(10)]
     assert [top_ids(rows) for _, rows in tables(done.stdout)] == [[digit] for digit in read]
-    missing = [(at_an_end, number) for number in range(3, 10)] + [(within, number) for number in range(4, 10)]
-    assert warnings(done) == [f"{path}[{number}]: missing: the file ends early" for path, number in missing]
+    missing = [(at_an_end, number) for number in range(3, 10)] + [
+        (within, number) for number in range(4, 10)
+    ]
+    assert warnings(done) == [
+        f"{path}[{number}]: missing: the file ends early" for path, number in missing
+    ]
 
 
 def test_model_files(tmp_path):
     text, cut, no_bin, cut_bin, empty = (
-        tmp_path / name for name in ("text.xml", "cut.xml", "no_bin.xml", "cut_bin.xml", "empty.onnx")
+        tmp_path / name
+        for name in ("text.xml", "cut.xml", "no_bin.xml", "cut_bin.xml", "empty.onnx")
     )
     text.write_text("no model at all\n" * 100)
     xml, weights = EFFICIENTNET.read_bytes(), EFFICIENTNET.with_suffix(".bin").read_bytes()

@@ -10,7 +10,8 @@ from helpers import DIGITS, LENET, classify, fails_with_one_line, run, top_ids
 DEVICES_HERE = ", ".join(ov.Core().available_devices)
 CPU_PLUGIN = Path(ov.__file__).parent / "libs" / "libopenvino_intel_cpu_plugin.so"
 needs_cpu_plugin = pytest.mark.skipif(
-    not CPU_PLUGIN.is_file(), reason="the openvino wheel of this platform has its CPU plugin under another name"
+    not CPU_PLUGIN.is_file(),
+    reason="the openvino wheel of this platform has its CPU plugin under another name",
 )
 
 
@@ -30,7 +31,9 @@ def plugin_folder(tmp_path_factory):
     """A device MYCPU: a copy of the wheel's CPU plugin under another name, as a vendor's plugin would come."""
     folder = tmp_path_factory.mktemp("plugins")
     shutil.copy(CPU_PLUGIN, folder / "libmycpu.so")
-    (folder / "plugins.xml").write_text('<ie><plugins><plugin name="MYCPU" location="libmycpu.so"/></plugins></ie>')
+    (folder / "plugins.xml").write_text(
+        '<ie><plugins><plugin name="MYCPU" location="libmycpu.so"/></plugins></ie>'
+    )
     return folder
 
 
@@ -42,7 +45,9 @@ def test_plugin_folder(plugin_folder, device):
 
 @needs_cpu_plugin
 def test_plugin_folder_by_relative_path(plugin_folder):
-    assert digits_on("MYCPU", "-pp", plugin_folder.name, cwd=plugin_folder.parent) == list(range(10))
+    assert digits_on("MYCPU", "-pp", plugin_folder.name, cwd=plugin_folder.parent) == list(
+        range(10)
+    )
 
 
 def test_without_its_folder_the_device_is_not_there():
@@ -52,7 +57,9 @@ def test_without_its_folder_the_device_is_not_there():
 def test_plugin_folder_without_plugins_xml(tmp_path):
     done = run("-m", LENET, "-i", DIGITS, "-pp", tmp_path)
     assert done.returncode == 1
-    assert done.stderr == f"[ ERROR ] Cannot read {tmp_path}/plugins.xml: No such file or directory\n"
+    assert (
+        done.stderr == f"[ ERROR ] Cannot read {tmp_path}/plugins.xml: No such file or directory\n"
+    )
 
 
 def error_for(device, *options):
@@ -106,13 +113,18 @@ def test_incomplete_or_not_combinable(device, named):
     "library, named",
     [
         (CPU_PLUGIN, "is used for MINE , while it contains implementation for CPU"),
-        (CPU_PLUGIN.with_name("no-such-library.so"), "cannot open shared object file: No such file or directory"),
+        (
+            CPU_PLUGIN.with_name("no-such-library.so"),
+            "cannot open shared object file: No such file or directory",
+        ),
     ],
     ids=["another-name", "not-there"],
 )
 def test_a_plugin_that_cannot_be_loaded(tmp_path, library, named, device):
     """The other devices are there, and the error lists them."""
-    (tmp_path / "plugins.xml").write_text(f'<ie><plugins><plugin name="MINE" location="{library}"/></plugins></ie>')
+    (tmp_path / "plugins.xml").write_text(
+        f'<ie><plugins><plugin name="MINE" location="{library}"/></plugins></ie>'
+    )
     reason = error_for(device, "-pp", tmp_path)
     assert str(library) in reason and named in reason
     assert digits_on("CPU", "-pp", tmp_path) == list(range(10))

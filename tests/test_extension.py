@@ -34,15 +34,21 @@ def model(tmp_path_factory):
 
 
 def test_with_the_library_the_operation_is_computed(custom_op_library, model):
-    results = classify("-m", model, "-i", *PHOTOS, "-l", custom_op_library, "--infer_precision", "f32")
+    results = classify(
+        "-m", model, "-i", *PHOTOS, "-l", custom_op_library, "--infer_precision", "f32"
+    )
     for photo, (_, rows) in zip(PHOTOS, results):
         scores = 2 * cv2.resize(cv2.imread(str(photo)), (8, 8)).mean(axis=(0, 1)) / 64
         expected = np.exp(scores) / np.exp(scores).sum()
-        assert {row[0]: row[1] for row in rows} == pytest.approx(dict(enumerate(expected)), abs=1e-5)
+        assert {row[0]: row[1] for row in rows} == pytest.approx(
+            dict(enumerate(expected)), abs=1e-5
+        )
 
 
 def test_a_library_in_the_current_folder(custom_op_library, model):
-    [(_, rows)] = classify("-m", model, "-i", PHOTOS[0], "-l", custom_op_library.name, cwd=custom_op_library.parent)
+    [(_, rows)] = classify(
+        "-m", model, "-i", PHOTOS[0], "-l", custom_op_library.name, cwd=custom_op_library.parent
+    )
     assert sorted(top_ids(rows)) == [0, 1, 2]
 
 
@@ -72,7 +78,10 @@ def test_errors_with_the_library_are_clean_ends(custom_op_library, model):
         return run_process(*case[0], "-i", PHOTOS[0], "-l", custom_op_library, timeout=20)
 
     for (args, status, printed), done in zip(runs, at_once(run_with_library, runs)):
-        assert (done.returncode, len(tables(done.stdout))) == (status, 1 - status), (args, done.stderr)
+        assert (done.returncode, len(tables(done.stdout))) == (status, 1 - status), (
+            args,
+            done.stderr,
+        )
         assert re.fullmatch(printed, done.stderr), (args, done.stderr)
 
 

@@ -27,7 +27,8 @@ from helpers import (
 from openvino import opset13 as ops
 
 pytestmark = pytest.mark.skipif(
-    not any(device.startswith("GPU") for device in ov.Core().available_devices), reason="OpenVINO finds no GPU"
+    not any(device.startswith("GPU") for device in ov.Core().available_devices),
+    reason="OpenVINO finds no GPU",
 )
 
 ON_GPU_IN_F32 = ("-d", "GPU", "--infer_precision", "f32")
@@ -50,7 +51,9 @@ def by_class(rows):
 # Classes and probabilities
 
 
-@pytest.mark.parametrize("device", ["GPU", "GPU.0", "HETERO:GPU,CPU", "MULTI:GPU,CPU", "BATCH:GPU(2)", "AUTO:GPU,CPU"])
+@pytest.mark.parametrize(
+    "device", ["GPU", "GPU.0", "HETERO:GPU,CPU", "MULTI:GPU,CPU", "BATCH:GPU(2)", "AUTO:GPU,CPU"]
+)
 def test_digits(device):
     results = classify("-m", LENET, "-i", DIGITS, "-d", device)
     assert [name for name, _ in results] == [f"{DIGITS}[{index}]" for index in range(10)]
@@ -64,7 +67,9 @@ def test_the_tables_are_in_order_with_several_requests():
 
 @pytest.fixture(scope="module")
 def photos_on_cpu():
-    return classify("-m", EFFICIENTNET, "-i", DATA / "images", "-nt", "1000", "--infer_precision", "f32")
+    return classify(
+        "-m", EFFICIENTNET, "-i", DATA / "images", "-nt", "1000", "--infer_precision", "f32"
+    )
 
 
 def test_photos_in_f32_equal_those_on_the_cpu(photos_on_cpu):
@@ -88,14 +93,29 @@ def test_photos_in_f16_which_is_the_default(photos_on_cpu):
 def test_rgb_mean_scale_and_softmax(tmp_path, picture):
     """R, G, B: 40, 100, 200; minus the mean 30, 80, 150; over the scale 1, 2, 3."""
     model = save_model(tmp_path / "logits.xml", channel_means)
-    options = ("--reverse_input_channels", "--mean_values", "10,20,50", "--scale_values", "30,40,50", "--softmax")
+    options = (
+        "--reverse_input_channels",
+        "--mean_values",
+        "10,20,50",
+        "--scale_values",
+        "30,40,50",
+        "--softmax",
+    )
     results = classify("-m", model, "-i", picture, picture, *options, *ON_GPU_IN_F32)
-    assert [by_class(rows) for _, rows in results] == [pytest.approx([0.09003, 0.24473, 0.66524], abs=1e-4)] * 2
+    assert [by_class(rows) for _, rows in results] == [
+        pytest.approx([0.09003, 0.24473, 0.66524], abs=1e-4)
+    ] * 2
 
 
 def test_nhwc(tmp_path):
-    model = save_model(tmp_path / "nhwc.xml", lambda image: softmax_of_means(image, axes=(1, 2)), shape=(1, 8, 8, 3))
-    for photo, (_, rows) in zip(PHOTOS, classify("-m", model, "-i", *PHOTOS, *ON_GPU_IN_F32), strict=True):
+    model = save_model(
+        tmp_path / "nhwc.xml",
+        lambda image: softmax_of_means(image, axes=(1, 2)),
+        shape=(1, 8, 8, 3),
+    )
+    for photo, (_, rows) in zip(
+        PHOTOS, classify("-m", model, "-i", *PHOTOS, *ON_GPU_IN_F32), strict=True
+    ):
         assert by_class(rows) == pytest.approx(expected_shares(photo), abs=1e-4)
 
 
@@ -113,7 +133,8 @@ def test_one_channel_is_grayscale(tmp_path, picture):
 
 def test_a_graph_that_keeps_its_own_batch(tmp_path):
     model = save_model(
-        tmp_path / "fixed.xml", lambda image: ops.reshape(softmax_of_means(image), np.array([1, 3]), special_zero=False)
+        tmp_path / "fixed.xml",
+        lambda image: ops.reshape(softmax_of_means(image), np.array([1, 3]), special_zero=False),
     )
     warning = re.escape(
         "[ WARNING ] The model does not take the batch size 5; it runs with batch size 1. "
@@ -153,14 +174,19 @@ def test_the_model_cache(tmp_path):
     first, written = tables_and_files()
     assert [top_ids(rows)[0] for _, rows in first] == list(range(10))
     assert {".blob", ".cl_cache"} & {Path(name).suffix for name in written}
-    assert tables_and_files() == (first, written)  # what is there is used: nothing is compiled and written again
+    assert tables_and_files() == (
+        first,
+        written,
+    )  # what is there is used: nothing is compiled and written again
 
 
 # Errors, in a process of its own each: a hang or a crash fails the test and no other
 
 
 def test_failure_inside_inference(tmp_path):
-    model = save_model(tmp_path / "fails.xml", lambda image: ops.softmax(channel_means_or_failure(image), 1))
+    model = save_model(
+        tmp_path / "fails.xml", lambda image: ops.softmax(channel_means_or_failure(image), 1)
+    )
     dark, bright = tmp_path / "dark.png", tmp_path / "bright.png"
     cv2.imwrite(str(dark), np.full((8, 8, 3), 3, np.uint8))
     cv2.imwrite(str(bright), np.full((8, 8, 3), 200, np.uint8))
@@ -168,7 +194,10 @@ def test_failure_inside_inference(tmp_path):
     assert by_class(rows) == pytest.approx([1 / 3] * 3, abs=1e-3)
     for images in ([bright], [bright] * 20, [dark] * 10 + [bright] * 10):
         done = run_process("-m", model, "-i", *images, "-d", "GPU", "-b", "1", "-nireq", "4")
-        assert (done.returncode, len(tables(done.stdout)) in range(images.count(dark) + 1)) == (1, True)
+        assert (done.returncode, len(tables(done.stdout)) in range(images.count(dark) + 1)) == (
+            1,
+            True,
+        )
         assert re.fullmatch(r"\[ ERROR \] Inference failed: [^\n]+\n", done.stderr), done.stderr
 
 
@@ -178,7 +207,17 @@ def test_a_custom_operation(tmp_path, custom_op_library):
         tmp_path / "twice.xml",
         lambda image: ops.softmax(ops.divide(ops.relu(channel_means(image)), np.float32(128)), 1),
     )
-    common = ("-m", model, "-i", PHOTOS[0], "-l", custom_op_library, "--infer_precision", "f32", "-d")
+    common = (
+        "-m",
+        model,
+        "-i",
+        PHOTOS[0],
+        "-l",
+        custom_op_library,
+        "--infer_precision",
+        "f32",
+        "-d",
+    )
 
     done = run_process(*common, "GPU")
     assert (done.returncode, tables(done.stdout)) == (1, [])

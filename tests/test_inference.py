@@ -41,12 +41,24 @@ def inputs(lost=None):
 
 
 ENDS = {
-    "exhausted": ("assert [key for key, _ in infer_in_order(queue, inputs())] == list(range(12))", 0, ""),
+    "exhausted": (
+        "assert [key for key, _ in infer_in_order(queue, inputs())] == list(range(12))",
+        0,
+        "",
+    ),
     "break": ("for key, output in infer_in_order(queue, inputs()):\n    break", 0, ""),
     "left": ("results = infer_in_order(queue, inputs())\nnext(results)", 0, ""),
-    "exception": ("for key, output in infer_in_order(queue, inputs()):\n    raise KeyError(key)", 1, "KeyError: 0"),
+    "exception": (
+        "for key, output in infer_in_order(queue, inputs()):\n    raise KeyError(key)",
+        1,
+        "KeyError: 0",
+    ),
     "exit": ("for key, output in infer_in_order(queue, inputs()):\n    sys.exit(7)", 7, ""),
-    "source": ("for key, output in infer_in_order(queue, inputs(6)):\n    pass", 1, "ConnectionError: lost"),
+    "source": (
+        "for key, output in infer_in_order(queue, inputs(6)):\n    pass",
+        1,
+        "ConnectionError: lost",
+    ),
     "queue-first": (
         """
 def infer(compiled_model, count):
@@ -91,7 +103,14 @@ for key, output in infer_in_order(queue, enumerate(images)):
 }
 # What is wrong with these shows by luck: OpenVINO's threads may let go of the callback in time. The others went wrong
 # in each run in which `infer_in_order` did not wait for the requests that it left running.
-TIMING_DECIDES = {"exhausted", "break", "left", "queue-first", "callback-and-again", "failed-inference"}
+TIMING_DECIDES = {
+    "exhausted",
+    "break",
+    "left",
+    "queue-first",
+    "callback-and-again",
+    "failed-inference",
+}
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +122,9 @@ def done_ends(tmp_path_factory, failing_model):
         for end, (program, _, _) in ENDS.items()
     }
     ends = [end for end in ENDS for _ in range(2 if end in TIMING_DECIDES else 1)]
-    env = {"OPENBLAS_NUM_THREADS": "1"}  # as the script has it: its other threads only take time to start
+    env = {
+        "OPENBLAS_NUM_THREADS": "1"
+    }  # as the script has it: its other threads only take time to start
     runs = at_once(lambda end: run_python(paths[end], failing_model, timeout=20, env=env), ends)
     return {end: [done for name, done in zip(ends, runs) if name == end] for end in ENDS}
 
@@ -115,7 +136,9 @@ def test_any_end_is_a_clean_end(done_ends, end):
     for done in done_ends[end]:
         assert (done.returncode, done.stdout) == (status, ""), done.stderr
         if error:
-            assert [line for line in done.stderr.splitlines() if line.startswith(error)], done.stderr
+            assert [line for line in done.stderr.splitlines() if line.startswith(error)], (
+                done.stderr
+            )
         else:
             assert done.stderr == ""
 
@@ -151,8 +174,12 @@ def digits(lost=None):
         yield number, np.zeros((1, 1, 28, 28), np.float32)
 
 
-@pytest.mark.parametrize("end, times", [("exhausted", 100), ("closed", 400), ("source", 200), ("callback", 2)])
-def test_at_the_end_nothing_holds_the_callback(compiled_lenet, monkeypatch, patient_threads, end, times):
+@pytest.mark.parametrize(
+    "end, times", [("exhausted", 100), ("closed", 400), ("source", 200), ("callback", 2)]
+)
+def test_at_the_end_nothing_holds_the_callback(
+    compiled_lenet, monkeypatch, patient_threads, end, times
+):
     """OpenVINO's threads have let go of it, though each has to wait until this one gives up the interpreter."""
 
     def no_memory(request):
@@ -208,7 +235,9 @@ def compiled_means():
     """One stream: what waits for it in other requests has its memory overwritten before, if nobody holds it."""
     image = ops.parameter([1, 3, 64, 64], np.float32)
     model = ov.Model([ops.reduce_mean(image, np.array([2, 3]))], [image])
-    return ov.Core().compile_model(model, "CPU", {"NUM_STREAMS": "1", "INFERENCE_PRECISION_HINT": "f32"})
+    return ov.Core().compile_model(
+        model, "CPU", {"NUM_STREAMS": "1", "INFERENCE_PRECISION_HINT": "f32"}
+    )
 
 
 def tensors_that_share(numbers):
@@ -236,11 +265,15 @@ def one_array_refilled(numbers):
 
 
 @pytest.mark.parametrize("requests", [1, 2, 8])
-@pytest.mark.parametrize("inputs", [tensors_that_share, tensors_of_their_own, new_arrays, one_array_refilled])
+@pytest.mark.parametrize(
+    "inputs", [tensors_that_share, tensors_of_their_own, new_arrays, one_array_refilled]
+)
 def test_results_are_those_of_the_inputs_that_nobody_else_holds(compiled_means, inputs, requests):
     """The mean of each is its number. An array may be refilled: it is copied."""
     queue = ov.AsyncInferQueue(compiled_means, requests)
-    results = [(key, output.tolist()) for key, output in sample.infer_in_order(queue, inputs(range(300)))]
+    results = [
+        (key, output.tolist()) for key, output in sample.infer_in_order(queue, inputs(range(300)))
+    ]
     assert results == [(number, [[number] * 3]) for number in range(300)]
 
 
@@ -304,7 +337,9 @@ def test_a_callback_that_somebody_else_has_set_ends_the_call(compiled_means):
         list(sample.infer_in_order(queue, inputs()))
 
 
-@pytest.mark.parametrize("wrong", [None, np.zeros((2, 2), np.float32), "image"], ids=["None", "shape", "text"])
+@pytest.mark.parametrize(
+    "wrong", [None, np.zeros((2, 2), np.float32), "image"], ids=["None", "shape", "text"]
+)
 def test_what_is_no_input_is_an_error_and_not_the_result_before(compiled_means, wrong):
     """The queue itself takes None for the request's last input."""
     queue = ov.AsyncInferQueue(compiled_means, 2)
@@ -317,7 +352,9 @@ def test_what_is_no_input_is_an_error_and_not_the_result_before(compiled_means, 
 def test_arrays_among_tensors_stay_out_of_them():
     """The queue copies an array into the tensor that its request had last, even into one of the caller's."""
     image = ops.parameter([1, 1], np.float32)
-    compiled = ov.Core().compile_model(ov.Model([ops.multiply(image, np.float32(2))], [image]), "CPU")
+    compiled = ov.Core().compile_model(
+        ov.Model([ops.multiply(image, np.float32(2))], [image]), "CPU"
+    )
     owned = np.ones((1, 1), np.float32)
     tensor = ov.Tensor(owned, shared_memory=True)
     inputs = [(0, tensor), (1, np.full((1, 1), 50, np.float32)), (2, tensor)]
@@ -351,4 +388,7 @@ sys.exit(sample.main(sys.argv[1:]))
         return done.returncode, tables(done.stdout), done.stderr
 
     options = [(), ("-b", "1", "-nireq", "3", "-ni", "5")]
-    assert at_once(failed, options) == [(1, [], "[ ERROR ] Inference failed: no memory for the output\n")] * 2
+    assert (
+        at_once(failed, options)
+        == [(1, [], "[ ERROR ] Inference failed: no memory for the output\n")] * 2
+    )

@@ -36,12 +36,18 @@ from openvino import opset13 as ops
 
 
 def test_files_and_folders_in_the_order_given(channel_model):
-    results = classify("-m", channel_model, "-i", PHOTOS[3], DATA / "images", PHOTOS[1], PHOTOS[1], "--softmax")
-    assert [name for name, _ in results] == [str(path) for path in [PHOTOS[3], *PHOTOS, PHOTOS[1], PHOTOS[1]]]
+    results = classify(
+        "-m", channel_model, "-i", PHOTOS[3], DATA / "images", PHOTOS[1], PHOTOS[1], "--softmax"
+    )
+    assert [name for name, _ in results] == [
+        str(path) for path in [PHOTOS[3], *PHOTOS, PHOTOS[1], PHOTOS[1]]
+    ]
 
 
 def test_the_option_given_twice_adds_up(channel_model):
-    results = classify("-m", channel_model, "-i", PHOTOS[3], PHOTOS[0], "--softmax", "-i", PHOTOS[1])
+    results = classify(
+        "-m", channel_model, "-i", PHOTOS[3], PHOTOS[0], "--softmax", "-i", PHOTOS[1]
+    )
     assert [name for name, _ in results] == [str(PHOTOS[number]) for number in (3, 0, 1)]
 
 
@@ -54,13 +60,20 @@ def test_a_folder_is_sorted_not_recursive_and_without_what_is_no_image(tmp_path,
     (tmp_path / "notes.txt").write_text("no image")
     (tmp_path / "empty").touch()
     results = classify("-m", channel_model, "-i", tmp_path, "--softmax")
-    assert [os.path.basename(name) for name, _ in results] == ["C.JPG", "a.bmp", "b.png", "no-suffix"]
+    assert [os.path.basename(name) for name, _ in results] == [
+        "C.JPG",
+        "a.bmp",
+        "b.png",
+        "no-suffix",
+    ]
 
 
 def test_an_idx_file_for_a_three_channel_model_is_gray_in_all_channels(tmp_path, channel_model):
     digits = tmp_path / "three.ubyte"
     digits.write_bytes(idx(0x803, 3, 4, 5, data=bytes([10] * 20 + [20] * 20 + [30] * 20)))
-    results = classify("-m", channel_model, "-i", digits, "--infer_precision", "f32", stderr=NO_PROBABILITIES)
+    results = classify(
+        "-m", channel_model, "-i", digits, "--infer_precision", "f32", stderr=NO_PROBABILITIES
+    )
     assert results == [
         (f"{digits}[{index}]", [(class_id, value, None) for class_id in range(3)])
         for index, value in enumerate((10, 20, 30))
@@ -69,7 +82,11 @@ def test_an_idx_file_for_a_three_channel_model_is_gray_in_all_channels(tmp_path,
 
 def test_idx_files_stand_beside_others(channel_model):
     results = classify("-m", channel_model, "-i", PHOTOS[0], DIGITS, PHOTOS[1], "--softmax")
-    assert [name for name, _ in results] == [str(PHOTOS[0]), *[f"{DIGITS}[{i}]" for i in range(10)], str(PHOTOS[1])]
+    assert [name for name, _ in results] == [
+        str(PHOTOS[0]),
+        *[f"{DIGITS}[{i}]" for i in range(10)],
+        str(PHOTOS[1]),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -109,13 +126,17 @@ def test_center_crop_of_a_gray_idx_image(tmp_path):
     pixels[1:3, 2:4] = [[80, 90], [100, 110]]
     digits.write_bytes(idx(0x803, 1, 4, 6, data=pixels.tobytes()))
     model = save_model(tmp_path / "gray.xml", channel_means, (1, 1, 2, 2))
-    assert scores("-m", model, "-i", digits, "--center_crop", "0.5", stderr=NO_LOGITS_EITHER) == [{0: 95}]
+    assert scores("-m", model, "-i", digits, "--center_crop", "0.5", stderr=NO_LOGITS_EITHER) == [
+        {0: 95}
+    ]
 
 
 def pixels_given_to_the_model(folder, shape, image, *options):
     """[H,W,C] as a model of `shape` [C,H,W] gets them, from a table of scores that are its pixels."""
     count = int(np.prod(shape))
-    model = save_model(folder / "pixels.xml", lambda pixels: ops.reshape(pixels, [-1, count], False), (1, *shape))
+    model = save_model(
+        folder / "pixels.xml", lambda pixels: ops.reshape(pixels, [-1, count], False), (1, *shape)
+    )
     [found] = scores("-m", model, "-i", image, "-nt", str(count), *options)
     return np.array([found[index] for index in range(count)]).reshape(shape).transpose(1, 2, 0)
 
@@ -135,7 +156,10 @@ def save_noise(path, *shape):
 def test_area_means_are_means_of_blocks():
     pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     assert np.allclose(area_means(pixels, 8, 8), pixels.reshape(8, 8, 8, 8, 3).mean(axis=(1, 3)))
-    assert area_means(np.array([[0, 3, 9]]), 1, 2).ravel().tolist() == [1, 7]  # (0 + 3 / 2) / 1.5, (3 / 2 + 9) / 1.5
+    assert area_means(np.array([[0, 3, 9]]), 1, 2).ravel().tolist() == [
+        1,
+        7,
+    ]  # (0 + 3 / 2) / 1.5, (3 / 2 + 9) / 1.5
 
 
 SHRINKING = [(64, 64), (16, 16), (24, 40), (80, 9), (9, 80), (61, 47), (200, 300), (8, 80), (80, 8)]
@@ -148,7 +172,9 @@ def test_antialias_averages_what_shrinks(tmp_path, height, width):
     found = pixels_given_to_the_model(tmp_path, (3, 8, 8), tmp_path / "noise.png", "--antialias")
     expected = area_means(pixels, 8, 8)
     assert np.abs(found - expected).max() < 0.51, "but for the rounding"
-    assert (height, width) == (16, 16) or np.abs(cv2.resize(pixels, (8, 8)) - expected).max() > 5, "by default"
+    assert (height, width) == (16, 16) or np.abs(cv2.resize(pixels, (8, 8)) - expected).max() > 5, (
+        "by default"
+    )
 
 
 @pytest.mark.parametrize("height, width", [*GROWING, (8, 8), (8, 4), (4, 8)])
@@ -180,7 +206,9 @@ def test_without_antialias_pixels_are_those_of_the_default(tmp_path, height, wid
     ],
     ids=str,
 )
-def test_antialias_of_the_center(tmp_path, noise, model_size, ratio, image_size, rows, columns, averages):
+def test_antialias_of_the_center(
+    tmp_path, noise, model_size, ratio, image_size, rows, columns, averages
+):
     width, height = model_size
     part = cv2.imread(str(noise[image_size]))[slice(*rows), slice(*columns)]
     options = ("--antialias", "--center_crop", ratio)
@@ -189,7 +217,9 @@ def test_antialias_of_the_center(tmp_path, noise, model_size, ratio, image_size,
         assert np.abs(found - area_means(part, height, width)).max() < 0.51
     else:
         assert np.array_equal(found, cv2.resize(part, model_size))
-    default = pixels_given_to_the_model(tmp_path, (3, height, width), noise[image_size], *options[1:])
+    default = pixels_given_to_the_model(
+        tmp_path, (3, height, width), noise[image_size], *options[1:]
+    )
     assert np.array_equal(default, cv2.resize(part, model_size))
 
 
@@ -214,27 +244,36 @@ def test_antialias_of_a_gray_image(tmp_path, height, width, channels, suffix):
 def test_without_center_crop_the_whole_image_is_stretched(channel_model, noise):
     for path in noise.values():
         expected = cv2.resize(cv2.imread(str(path)), (8, 8)).mean(axis=(0, 1))
-        assert scores("-m", channel_model, "-i", path) == [pytest.approx(dict(enumerate(expected)), abs=1e-3)]
+        assert scores("-m", channel_model, "-i", path) == [
+            pytest.approx(dict(enumerate(expected)), abs=1e-3)
+        ]
 
 
 @pytest.mark.parametrize("ratio", ["0", "-0.5", "1.001", "nan", "inf", "half", ""])
 def test_center_crop_takes_a_part_of_the_image(channel_model, noise, ratio):
     done = run("-m", channel_model, "-i", noise[60, 40], f"--center_crop={ratio}")
     assert (done.returncode, done.stdout) == (2, "")
-    assert f"error: argument --center_crop: must be above 0, at most 1, not '{ratio}'\n" in done.stderr
+    assert (
+        f"error: argument --center_crop: must be above 0, at most 1, not '{ratio}'\n" in done.stderr
+    )
 
 
 @pytest.mark.parametrize("suffix", [
     "avif", "bmp", "dib", "exr", "gif", "hdr", "jp2", "jpe", "jpeg", "jpg", "pbm", "pfm", "pgm", "pic", "png", "pnm",
     "ppm", "ras", "sr", "tif", "tiff", "webp", "ubyte",
 ])  # fmt: skip
-def test_no_file_with_the_suffix_of_an_image_is_left_out_of_a_folder(tmp_path, channel_model, picture, suffix):
+def test_no_file_with_the_suffix_of_an_image_is_left_out_of_a_folder(
+    tmp_path, channel_model, picture, suffix
+):
     """Nothing in it looks like an image but its name: it is reported, and the image beside it classified."""
     (tmp_path / "image.png").write_bytes(picture.read_bytes())
     broken = tmp_path / f"broken.{suffix.upper()}"
     broken.write_text("no image")
     done = run("-m", channel_model, "-i", tmp_path, "--softmax")
-    assert (done.returncode, [name for name, _ in tables(done.stdout)]) == (1, [str(tmp_path / "image.png")])
+    assert (done.returncode, [name for name, _ in tables(done.stdout)]) == (
+        1,
+        [str(tmp_path / "image.png")],
+    )
     assert done.stderr.startswith(f"[ WARNING ] {broken}: ") and done.stderr.count("\n") == 1
 
 
@@ -252,7 +291,12 @@ def test_links_fifos_devices_and_folders_in_a_folder(tmp_path, channel_model):
     (tmp_path / "folder.png").mkdir()
     done = run("-m", channel_model, "-i", tmp_path, image, image, "--softmax", timeout=20)
     assert done.returncode == 1
-    assert [Path(name).name for name, _ in tables(done.stdout)] == ["image.png", "link.png", "image.png", "image.png"]
+    assert [Path(name).name for name, _ in tables(done.stdout)] == [
+        "image.png",
+        "link.png",
+        "image.png",
+        "image.png",
+    ]
     assert warnings(done) == [
         f"{tmp_path}/dangling.png: No such file or directory",
         f"{tmp_path}/device.png: is not a regular file",
@@ -286,7 +330,9 @@ def test_a_folder_without_images_is_an_error(tmp_path, channel_model):
     for folder in (empty, full):
         done = run("-m", channel_model, "-i", PHOTOS[0], folder)
         assert (done.returncode, done.stdout) == (1, "")
-        assert done.stderr == f"[ ERROR ] Cannot read the folder {folder}: there are no images in it\n"
+        assert (
+            done.stderr == f"[ ERROR ] Cannot read the folder {folder}: there are no images in it\n"
+        )
 
 
 @pytest.fixture
@@ -300,7 +346,11 @@ def one_image(tmp_path, picture):
 def results_of(channel_model, *inputs):
     """Exit status, names in the folder that are classified, warnings."""
     done = run("-m", channel_model, "-i", *inputs, "--softmax")
-    return done.returncode, [os.path.basename(name) for name, _ in tables(done.stdout)], warnings(done)
+    return (
+        done.returncode,
+        [os.path.basename(name) for name, _ in tables(done.stdout)],
+        warnings(done),
+    )
 
 
 @pytest.mark.parametrize(
@@ -343,7 +393,10 @@ def heic(brand):
         *[(f"photo.{suffix}", heic("heic")) for suffix in ("HEIC", "heif")],
         *[("photo", heic(brand)) for brand in ("heic", "hevc", "mif1")],
         *[("photo.jpg", heic(brand)) for brand in ("heic", "mif1")],
-        *[(f"photo.{suffix}", b"II*\0 some camera's own") for suffix in ("dng", "CR2", "nef", "ARW")],
+        *[
+            (f"photo.{suffix}", b"II*\0 some camera's own")
+            for suffix in ("dng", "CR2", "nef", "ARW")
+        ],
         ("photo.cr3", b"\0\0\0\x18ftypcrx "),
         ("photo.RAF", b"FUJIFILMCCD-RAW "),
         ("photo.jxl", b"\xff\x0a"),
@@ -352,10 +405,14 @@ def heic(brand):
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_photo_that_opencv_does_not_read_is_a_warning(channel_model, one_image, name, content, itself):
+def test_a_photo_that_opencv_does_not_read_is_a_warning(
+    channel_model, one_image, name, content, itself
+):
     photo = one_image / name
     photo.write_bytes(content)
-    status, names, [warning] = results_of(channel_model, *([photo, one_image / "z.png"] if itself else [one_image]))
+    status, names, [warning] = results_of(
+        channel_model, *([photo, one_image / "z.png"] if itself else [one_image])
+    )
     assert (status, names) == (1, ["z.png"])
     assert warning.startswith(f"{photo}: ") and "OpenCV does not read" in warning
 
@@ -381,7 +438,9 @@ def test_a_folder_of_folders_says_what_to_give_instead(tmp_path, channel_model, 
     assert line.startswith(prefix)
     advice = line.removeprefix(prefix).rstrip("\n")
     assert shlex.split(advice) == [f"{tmp_path / name}/*"]
-    pasted = subprocess.run(["sh", "-c", f"printf '%s\\0' {advice}"], capture_output=True, check=True).stdout
+    pasted = subprocess.run(
+        ["sh", "-c", f"printf '%s\\0' {advice}"], capture_output=True, check=True
+    ).stdout
     given = [os.fsdecode(path) for path in pasted.split(b"\0")[:-1]]
     assert given == list(map(str, classes))
     assert results_of(channel_model, *given) == (0, [picture.name] * 2, [])
@@ -390,7 +449,9 @@ def test_a_folder_of_folders_says_what_to_give_instead(tmp_path, channel_model, 
 def test_a_folder_of_folders_and_a_file_is_one_without_images(tmp_path, channel_model):
     (tmp_path / "cat").mkdir()
     (tmp_path / "notes.txt").touch()
-    fails_with_one_line("-m", channel_model, "-i", tmp_path, naming=[f"{tmp_path}: there are no images in it\n"])
+    fails_with_one_line(
+        "-m", channel_model, "-i", tmp_path, naming=[f"{tmp_path}: there are no images in it\n"]
+    )
 
 
 MNIST = {
@@ -399,7 +460,11 @@ MNIST = {
     "t10k-images-idx3-ubyte": idx(0x803, 1, 4, 4, data=bytes(16)),
     "t10k-labels-idx1-ubyte": idx(0x801, 1, data=bytes(1)),
 }
-MNIST_IMAGES = ["t10k-images-idx3-ubyte[0]", "train-images-idx3-ubyte[0]", "train-images-idx3-ubyte[1]"]
+MNIST_IMAGES = [
+    "t10k-images-idx3-ubyte[0]",
+    "train-images-idx3-ubyte[0]",
+    "train-images-idx3-ubyte[1]",
+]
 
 
 def save_mnist(folder, form="{}", but=()):
@@ -428,9 +493,15 @@ def test_torchvisions_folder_of_mnist(tmp_path, channel_model, form):
     ],
     ids=["train", "t10k", "labels", "all"],
 )
-def test_packed_images_of_mnist_are_to_be_unpacked_first(tmp_path, channel_model, missing, left, packed):
+def test_packed_images_of_mnist_are_to_be_unpacked_first(
+    tmp_path, channel_model, missing, left, packed
+):
     expected = [f"{tmp_path / name}: is compressed: gunzip it first" for name in packed]
-    assert results_of(channel_model, save_mnist(tmp_path, but=missing)) == (bool(packed), left, expected)
+    assert results_of(channel_model, save_mnist(tmp_path, but=missing)) == (
+        bool(packed),
+        left,
+        expected,
+    )
 
 
 def test_packed_images_given_themselves(tmp_path, channel_model, picture):
@@ -457,15 +528,21 @@ def test_only_what_is_named_as_labels_is_left_out(tmp_path, channel_model, name)
 
 
 def test_nothing_but_labels_of_mnist_is_a_folder_without_images(tmp_path, channel_model):
-    save_mnist(tmp_path, but=[name for stem in MNIST if "images" in stem for name in (stem, f"{stem}.gz")])
-    fails_with_one_line("-m", channel_model, "-i", tmp_path, naming=[f"{tmp_path}: there are no images in it\n"])
+    save_mnist(
+        tmp_path, but=[name for stem in MNIST if "images" in stem for name in (stem, f"{stem}.gz")]
+    )
+    fails_with_one_line(
+        "-m", channel_model, "-i", tmp_path, naming=[f"{tmp_path}: there are no images in it\n"]
+    )
 
 
 def test_no_permission(tmp_path, channel_model):
     """Root may read everything: it gives that up for the run."""
     if os.geteuid() == 0 and not shutil.which("setpriv"):
         pytest.skip("root cannot give up its rights without setpriv")
-    prefix = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    prefix = (
+        ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    )
     for name in ("closed.png", "closed.ubyte", "closed"):  # the last one could be anything
         shutil.copy(PHOTOS[1], tmp_path / name)
         (tmp_path / name).chmod(0)
@@ -474,7 +551,9 @@ def test_no_permission(tmp_path, channel_model):
     done = run("-m", channel_model, "-i", tmp_path, "--softmax", prefix=prefix)
     assert done.returncode == 1
     assert [name for name, _ in tables(done.stdout)] == [str(tmp_path / "open.png")]
-    assert warnings(done) == [f"{tmp_path}/closed{suffix}: Permission denied" for suffix in ("", ".png", ".ubyte")]
+    assert warnings(done) == [
+        f"{tmp_path}/closed{suffix}: Permission denied" for suffix in ("", ".png", ".ubyte")
+    ]
     line = fails_with_one_line("-m", channel_model, "-i", tmp_path / "folder", prefix=prefix)
     assert line == f"[ ERROR ] Cannot read the folder {tmp_path}/folder: Permission denied\n"
 
@@ -489,7 +568,9 @@ def test_more_idx_files_than_may_be_open(tmp_path):
     content = DIGITS.read_bytes()
     for number in range(400):
         start = 16 + number % 10 * 784
-        (tmp_path / f"{number:04}.ubyte").write_bytes(idx(0x803, 1, 28, 28, data=content[start : start + 784]))
+        (tmp_path / f"{number:04}.ubyte").write_bytes(
+            idx(0x803, 1, 28, 28, data=content[start : start + 784])
+        )
     done = run("-m", LENET, "-i", tmp_path, "-nt", "1", prefix=with_open_files(256), timeout=20)
     assert (done.returncode, done.stderr) == (0, "")
     expected = [(f"{tmp_path}/{number:04}.ubyte[0]", [number % 10]) for number in range(400)]
@@ -500,10 +581,13 @@ def test_hardly_any_files_may_be_open():
     """Besides the standard streams five or three: each image has a table or a warning, or one line says why not."""
     counts = (8, 6)
     for done in at_once(
-        lambda count: run("-m", LENET, "-i", DIGITS, prefix=with_open_files(count), timeout=20), counts
+        lambda count: run("-m", LENET, "-i", DIGITS, prefix=with_open_files(count), timeout=20),
+        counts,
     ):
         missing = 10 - len(tables(done.stdout))
         assert done.returncode == (missing > 0)
         warning = rf"\[ WARNING \] {re.escape(str(DIGITS))}(\[\d\])?: Too many open files\n"
         error = r"\[ ERROR \] Cannot [^\n]+: Too many open files[^\n]*\n"
-        assert re.fullmatch(rf"{error}|({warning}){{{missing}}}|{warning}", done.stderr) or not missing, done.stderr
+        assert (
+            re.fullmatch(rf"{error}|({warning}){{{missing}}}|{warning}", done.stderr) or not missing
+        ), done.stderr

@@ -22,7 +22,16 @@ from helpers import (
 
 
 def test_labels_beside_the_model_and_number_top():
-    done = run("-m", EFFICIENTNET, "-i", DATA / "images" / "chelsea.png", "-nt", "3", "--infer_precision", "f32")
+    done = run(
+        "-m",
+        EFFICIENTNET,
+        "-i",
+        DATA / "images" / "chelsea.png",
+        "-nt",
+        "3",
+        "--infer_precision",
+        "f32",
+    )
     assert done.returncode == 0
     table = done.stdout.splitlines()[5:11]
     assert table[:3] == [
@@ -100,9 +109,12 @@ NOT_FITTING = {
 
 
 @pytest.mark.parametrize(
-    "content, count, beside", [*((*case, False) for case in NOT_FITTING.values()), (*NOT_FITTING["background"], True)]
+    "content, count, beside",
+    [*((*case, False) for case in NOT_FITTING.values()), (*NOT_FITTING["background"], True)],
 )
-def test_of_labels_that_do_not_fit_none_is_printed(tmp_path, channel_model, picture, content, count, beside):
+def test_of_labels_that_do_not_fit_none_is_printed(
+    tmp_path, channel_model, picture, content, count, beside
+):
     """Not even those that might be right: the table is the one of a model without labels."""
     labels = tmp_path / "model.labels"
     labels.write_text(content)
@@ -111,7 +123,15 @@ def test_of_labels_that_do_not_fit_none_is_printed(tmp_path, channel_model, pict
         model = tmp_path / "model.xml"
         for suffix in (".xml", ".bin"):
             model.with_suffix(suffix).symlink_to(channel_model.with_suffix(suffix))
-    arguments = ("-m", model, "-i", picture, "--scale_values", "340", *(() if beside else ("--labels", labels)))
+    arguments = (
+        "-m",
+        model,
+        "-i",
+        picture,
+        "--scale_values",
+        "340",
+        *(() if beside else ("--labels", labels)),
+    )
     done = run(*arguments, "--infer_precision", "f32")
     assert done.returncode == 0, done.stderr
     assert warnings(done) == [not_as_many(labels, count)]
@@ -167,7 +187,9 @@ FISH = ["tench", "goldfish", "shark"]
         ("0 \n1 \n2 \n", ["0", "1", "2"]),
     ],
 )  # fmt: skip
-def test_a_number_before_each_label_is_taken_off(tmp_path, channel_model, picture, content, expected):
+def test_a_number_before_each_label_is_taken_off(
+    tmp_path, channel_model, picture, content, expected
+):
     labels = tmp_path / "labels.txt"
     labels.write_bytes(content.encode())
     assert labels_of(channel_model, picture, "--labels", labels) == dict(enumerate(expected))
@@ -187,7 +209,9 @@ def test_label_files_that_are_none(tmp_path, channel_model):
     utf16 = tmp_path / "utf16.txt"
     utf16.write_text("one\ntwo\nthree\n", encoding="utf-16")
     for path in (utf16, tmp_path):
-        fails_with_one_line("-m", channel_model, "-i", PHOTOS[0], "--labels", path, naming=["labels", path])
+        fails_with_one_line(
+            "-m", channel_model, "-i", PHOTOS[0], "--labels", path, naming=["labels", path]
+        )
 
 
 def test_labels_beside_a_model_with_dots_in_its_name(tmp_path, picture):
@@ -228,4 +252,8 @@ def test_whose_labels_win(tmp_path, channel_model, with_info, picture):
 
 def test_another_number_of_labels_than_classes(with_info, picture):
     warning = re.escape(f"[ WARNING ] {not_as_many('model_info', 2)}\n")
-    assert labels_of(with_info(labels="sky grass"), picture, stderr=warning) == {0: None, 1: None, 2: None}
+    assert labels_of(with_info(labels="sky grass"), picture, stderr=warning) == {
+        0: None,
+        1: None,
+        2: None,
+    }

@@ -28,7 +28,10 @@ def test_a_model_whose_name_is_not_utf8_is_read_or_an_error(tmp_path):
     if done.returncode == 0:
         assert [top_ids(rows)[0] for _, rows in tables(done.stdout)] == list(range(10))
     else:
-        assert done.stderr.startswith(f"[ ERROR ] Cannot read the model {model}: ") and done.stderr.count("\n") == 1
+        assert (
+            done.stderr.startswith(f"[ ERROR ] Cannot read the model {model}: ")
+            and done.stderr.count("\n") == 1
+        )
 
 
 @pytest.mark.parametrize("ending", ["", "/", "/."])
@@ -45,7 +48,9 @@ def test_a_folder_with_one_model_is_that_model(tmp_path, picture, ending):
     assert (done.returncode, done.stderr) == (0, "")
     [(_, rows)] = tables(done.stdout)
     assert {row[0]: row[2] for row in rows} == {0: "blue", 1: "green", 2: "red"}
-    assert f"Reading the model: {folder}{ending.rstrip('/')}/net.xml\n" in done.stdout.replace("//", "/")
+    assert f"Reading the model: {folder}{ending.rstrip('/')}/net.xml\n" in done.stdout.replace(
+        "//", "/"
+    )
 
 
 def test_the_current_folder_may_be_the_model(tmp_path, picture):
@@ -96,9 +101,12 @@ def test_the_file_in_a_saved_model_says_what_folder_to_give(tmp_path, picture, n
 
 
 @pytest.mark.parametrize(
-    "path, folder", [("saved_model.pb", "."), ("./saved_model.pb", "."), ("../net/saved_model.pb", "../net")]
+    "path, folder",
+    [("saved_model.pb", "."), ("./saved_model.pb", "."), ("../net/saved_model.pb", "../net")],
 )
-def test_the_file_in_a_saved_model_by_relative_path(tmp_path, picture, monkeypatch, capfd, path, folder):
+def test_the_file_in_a_saved_model_by_relative_path(
+    tmp_path, picture, monkeypatch, capfd, path, folder
+):
     """OpenVINO would print nine lines before ours if it were given the file."""
     monkeypatch.chdir(save_saved_model(tmp_path / "net"))
     assert folder_to_give(fails_with_one_line("-m", path, "-i", picture), path) == folder
@@ -108,7 +116,12 @@ def test_the_file_in_a_saved_model_by_relative_path(tmp_path, picture, monkeypat
 
 @pytest.mark.parametrize(
     "name, content",
-    [("net.keras", b"PK\x03\x04"), ("net.h5", b"\x89HDF\r\n\x1a\n"), ("n e t.Keras", b""), ("net.pt", b"PK\x03\x04")],
+    [
+        ("net.keras", b"PK\x03\x04"),
+        ("net.h5", b"\x89HDF\r\n\x1a\n"),
+        ("n e t.Keras", b""),
+        ("net.pt", b"PK\x03\x04"),
+    ],
 )
 def test_a_file_of_another_framework_is_to_be_exported(tmp_path, picture, capfd, name, content):
     """Nothing of OpenVINO's stands before it."""

@@ -39,9 +39,23 @@ def approximately(values):
         ({"mean_values": "0 0 -0.5"}, (200, 100, 40.5)),
         ({"scale_values": "2.0 4.0 5.0"}, (100, 25, 8)),
         # reverse: 40, 100, 200; minus mean: 30, 80, 170; over scale: 15, 20, 34
-        ({"reverse_input_channels": "YES", "mean_values": "10 20 30", "scale_values": "2 4 5"}, (15, 20, 34)),
-        ({"mean_values": "", "scale_values": "None", "reverse_input_channels": "", "resize_type": "None"}, AS_IT_IS),
-        ({"model_type": "Classification", "confidence_threshold": "0.5", "multilabel": "maybe"}, AS_IT_IS),
+        (
+            {"reverse_input_channels": "YES", "mean_values": "10 20 30", "scale_values": "2 4 5"},
+            (15, 20, 34),
+        ),
+        (
+            {
+                "mean_values": "",
+                "scale_values": "None",
+                "reverse_input_channels": "",
+                "resize_type": "None",
+            },
+            AS_IT_IS,
+        ),
+        (
+            {"model_type": "Classification", "confidence_threshold": "0.5", "multilabel": "maybe"},
+            AS_IT_IS,
+        ),
         ({"embedded_processing": "NO", "mean_values": "10 20 30"}, (190, 80, 10)),
     ],
     ids=str,
@@ -65,7 +79,10 @@ def test_resize_type(with_info, noise, resize_type, left, right):
     [
         ({"mean_values": "10 20 30"}, ["mean_values [10.0, 20.0, 30.0]"]),
         ({"scale_values": "0.5"}, ["scale_values [0.5]"]),
-        ({"reverse_input_channels": "YES", "resize_type": "crop"}, ["center_crop 1.0", "reverse_input_channels True"]),
+        (
+            {"reverse_input_channels": "YES", "resize_type": "crop"},
+            ["center_crop 1.0", "reverse_input_channels True"],
+        ),
         ({"labels": "sky_blue grass fire"}, ["labels ['sky_blue', 'grass', 'fire']"]),
         ({"mean_values": "", "labels": "None", "model_type": "Classification"}, []),
     ],
@@ -74,7 +91,10 @@ def test_resize_type(with_info, noise, resize_type, left, right):
 def test_verbose_says_what_was_taken(with_info, picture, info, taken):
     done = run("-m", with_info(**info), "-i", picture, "-v")
     assert done.returncode == 0, done.stderr
-    assert sorted(re.findall(r"^\[ INFO \] Taken from its model_info: (.*)$", done.stdout, flags=re.M)) == taken
+    assert (
+        sorted(re.findall(r"^\[ INFO \] Taken from its model_info: (.*)$", done.stdout, flags=re.M))
+        == taken
+    )
 
 
 @pytest.mark.parametrize(
@@ -98,7 +118,9 @@ def test_the_command_line_wins(with_info, picture, options, expected):
 
 def test_center_crop_on_the_command_line_wins(with_info, noise):
     expected = means_of(cv2.imread(str(noise[60, 40]))[10:30, 20:40])
-    assert scores("-m", with_info(resize_type="crop"), "-i", noise[60, 40], "--center_crop", "0.5") == [expected]
+    assert scores(
+        "-m", with_info(resize_type="crop"), "-i", noise[60, 40], "--center_crop", "0.5"
+    ) == [expected]
 
 
 @pytest.mark.parametrize(
@@ -117,7 +139,9 @@ def test_center_crop_on_the_command_line_wins(with_info, noise):
 def test_what_is_not_supported_is_a_warning(with_info, picture, name, value):
     warning = f"[ WARNING ] Ignoring the unsupported {name} '{value}' in model_info\n"
     stderr = re.escape(warning) + NO_PROBABILITIES
-    assert scores("-m", with_info(**{name: value}), "-i", picture, stderr=stderr) == [approximately(AS_IT_IS)]
+    assert scores("-m", with_info(**{name: value}), "-i", picture, stderr=stderr) == [
+        approximately(AS_IT_IS)
+    ]
 
 
 FORGERIES = {
@@ -133,7 +157,10 @@ FORGERIES = {
 
 def assert_lines_are_ours(done, text, folder):
     """Each line begins with its prefix, is short without `folder`, and has at most 80 letters of `text`."""
-    for stream, prefixes in ((done.stdout, ("[ INFO ]",)), (done.stderr, ("[ WARNING ] ", "[ ERROR ] "))):
+    for stream, prefixes in (
+        (done.stdout, ("[ INFO ]",)),
+        (done.stderr, ("[ WARNING ] ", "[ ERROR ] ")),
+    ):
         for line in stream.removesuffix("\n").split("\n") if stream else []:
             assert line.startswith(prefixes), line[:200]
             assert line.isprintable(), repr(line[:200])
@@ -155,7 +182,14 @@ def save_forged(path, source, text, element):
         for operation in model.get_ops():
             operation.set_friendly_name(f"{text} {operation.get_name()}")
     else:
-        for name in ("labels", "mean_values", "scale_values", "resize_type", "reverse_input_channels", "orig_width"):
+        for name in (
+            "labels",
+            "mean_values",
+            "scale_values",
+            "resize_type",
+            "reverse_input_channels",
+            "orig_width",
+        ):
             model.set_rt_info(text, ["model_info", name])
     ov.save_model(model, path, compress_to_fp16=False)
     return path
@@ -163,7 +197,9 @@ def save_forged(path, source, text, element):
 
 @pytest.mark.parametrize("text", FORGERIES.values(), ids=FORGERIES)
 @pytest.mark.parametrize("element", ["name", "tensors", "info"])
-def test_nothing_in_a_model_makes_a_line_of_its_own(tmp_path, channel_model, picture, text, element):
+def test_nothing_in_a_model_makes_a_line_of_its_own(
+    tmp_path, channel_model, picture, text, element
+):
     model = save_forged(tmp_path / "forged.xml", channel_model, text, element)
     done = run("-m", model, "-i", picture, "-v", "-pc")
     assert done.returncode == 0
@@ -171,9 +207,9 @@ def test_nothing_in_a_model_makes_a_line_of_its_own(tmp_path, channel_model, pic
     if element == "info":
         names = ("mean_values", "scale_values", "resize_type", "reverse_input_channels")
         lines = [line for line in done.stderr.split("\n") if "in model_info" in line]
-        assert sorted(re.match(r"\[ WARNING \] Ignoring the unsupported (\w+) '", line)[1] for line in lines) == (
-            sorted(names)
-        )
+        assert sorted(
+            re.match(r"\[ WARNING \] Ignoring the unsupported (\w+) '", line)[1] for line in lines
+        ) == (sorted(names))
     [(_, rows)] = tables(done.stdout)
     assert {row[0]: row[1] for row in rows} == approximately(AS_IT_IS)
 
@@ -184,10 +220,15 @@ def test_nothing_in_a_model_makes_a_line_of_its_own(tmp_path, channel_model, pic
     "count, options", [(2, ()), (1, ("--mean_values", "1,2,3", "-d", "FOO"))], ids=["two", "device"]
 )
 def test_nothing_in_a_model_makes_an_error_longer(tmp_path, picture, text, element, count, options):
-    source = save_model(tmp_path / "plain.xml", lambda image: [channel_means(image) for _ in range(count)])
+    source = save_model(
+        tmp_path / "plain.xml", lambda image: [channel_means(image) for _ in range(count)]
+    )
     model = save_forged(tmp_path / "forged.xml", source, text, element)
     done = run("-m", model, "-i", picture, *options)
-    assert (done.returncode, done.stderr.count("\n[ ERROR ] ") + done.stderr.startswith("[ ERROR ] ")) == (1, 1)
+    assert (
+        done.returncode,
+        done.stderr.count("\n[ ERROR ] ") + done.stderr.startswith("[ ERROR ] "),
+    ) == (1, 1)
     assert_lines_are_ours(done, text, tmp_path)
 
 
@@ -221,14 +262,18 @@ def test_labels_of_a_model_are_text(with_info, picture, labels, expected):
     assert {row[0]: row[2] for row in rows} == dict(enumerate(expected))
 
 
-@pytest.mark.parametrize("keys", [["model_info"], ["model_info", "other", "deep"], ["model_info", "labels", "deep"]])
+@pytest.mark.parametrize(
+    "keys", [["model_info"], ["model_info", "other", "deep"], ["model_info", "labels", "deep"]]
+)
 def test_a_model_info_of_another_form_does_not_stop_the_run(tmp_path, channel_model, picture, keys):
     model = ov.Core().read_model(channel_model)
     model.set_rt_info("text", keys)
     ov.save_model(model, tmp_path / "form.xml")
     done = run("-m", tmp_path / "form.xml", "-i", picture)
     assert done.returncode == 0, done.stderr
-    assert [{row[0]: row[1] for row in rows} for _, rows in tables(done.stdout)] == [approximately(AS_IT_IS)]
+    assert [{row[0]: row[1] for row in rows} for _, rows in tables(done.stdout)] == [
+        approximately(AS_IT_IS)
+    ]
 
 
 def embedded(channel_model, resized):
@@ -242,7 +287,9 @@ def embedded(channel_model, resized):
         steps.resize(ResizeAlgorithm.RESIZE_LINEAR)
     steps.reverse_channels().convert_element_type(ov.Type.f32).mean([10, 20, 30]).scale([2, 4, 5])
     model = ppp.build()
-    assert model.input().partial_shape == ov.PartialShape([1, -1, -1, 3] if resized else [1, 8, 8, 3])
+    assert model.input().partial_shape == ov.PartialShape(
+        [1, -1, -1, 3] if resized else [1, 8, 8, 3]
+    )
     return model
 
 
@@ -258,10 +305,17 @@ EMBEDDED = {
 
 @pytest.mark.parametrize(
     "resized, resize_type, cropped",
-    [(True, "standard", False), (True, "crop", True), (True, "", False), (False, "fit_to_window_letterbox", False)],
+    [
+        (True, "standard", False),
+        (True, "crop", True),
+        (True, "", False),
+        (False, "fit_to_window_letterbox", False),
+    ],
 )
 @pytest.mark.parametrize("yes", ["YES", "True"])
-def test_nothing_is_added_to_embedded_processing(tmp_path, channel_model, noise, yes, resized, resize_type, cropped):
+def test_nothing_is_added_to_embedded_processing(
+    tmp_path, channel_model, noise, yes, resized, resize_type, cropped
+):
     """The values in model_info are those in the graph; `resize_type` counts only if the graph resizes."""
     model = save_with_info(
         tmp_path / "embedded.xml", embedded(channel_model, resized),
@@ -269,7 +323,9 @@ def test_nothing_is_added_to_embedded_processing(tmp_path, channel_model, noise,
     )  # fmt: skip
     pixels = cv2.imread(str(noise[60, 40]))[:, 10:50] if cropped else cv2.imread(str(noise[60, 40]))
     rgb = cv2.resize(pixels, (8, 8)).mean(axis=(0, 1))[::-1]
-    [(_, rows)] = classify("-m", model, "-i", noise[60, 40], "--infer_precision", "f32", stderr=NO_PROBABILITIES)
+    [(_, rows)] = classify(
+        "-m", model, "-i", noise[60, 40], "--infer_precision", "f32", stderr=NO_PROBABILITIES
+    )
     assert {row[0]: row[1] for row in rows} == approximately((rgb - [10, 20, 30]) / [2, 4, 5])
     assert {row[0]: row[2] for row in rows} == {0: "red", 1: "green", 2: "blue"}
 
@@ -277,7 +333,10 @@ def test_nothing_is_added_to_embedded_processing(tmp_path, channel_model, noise,
 def test_several_pictures_for_embedded_processing(tmp_path, channel_model, picture):
     """The graph's mean and scale make 40, 100, 200 into 15, 20, 34."""
     model = save_with_info(
-        tmp_path / "embedded.xml", embedded(channel_model, True), **EMBEDDED, embedded_processing="YES"
+        tmp_path / "embedded.xml",
+        embedded(channel_model, True),
+        **EMBEDDED,
+        embedded_processing="YES",
     )
     assert scores("-m", model, "-i", picture, picture, picture) == [approximately((15, 20, 34))] * 3
 
@@ -297,7 +356,9 @@ def test_several_pictures_for_embedded_processing(tmp_path, channel_model, pictu
 )
 def test_without_a_stated_size_a_dynamic_one_is_an_error(tmp_path, channel_model, picture, info):
     model = save_with_info(tmp_path / "embedded.xml", embedded(channel_model, True), **info)
-    fails_with_one_line("-m", model, "-i", picture, naming=[model, "[1,?,?,3]", "model.reshape([1,H,W,3])"])
+    fails_with_one_line(
+        "-m", model, "-i", picture, naming=[model, "[1,?,?,3]", "model.reshape([1,H,W,3])"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -311,14 +372,19 @@ def test_without_a_stated_size_a_dynamic_one_is_an_error(tmp_path, channel_model
 )
 def test_embedded_processing_of_what_is_no_image(tmp_path, picture, shapes, named):
     """The error is that of a model without a model_info."""
-    inputs = [ops.parameter(list(shape), np.float32, name=f"input{index}") for index, shape in enumerate(shapes)]
+    inputs = [
+        ops.parameter(list(shape), np.float32, name=f"input{index}")
+        for index, shape in enumerate(shapes)
+    ]
     output = ops.reshape(inputs[0], np.array([1, -1]), special_zero=False)
     if len(inputs) == 2:
         output = channel_means(ops.add(*inputs))
     model = ov.Model([output], inputs, "odd")
     plain = save_with_info(tmp_path / "odd.xml", model)
     expected = fails_with_one_line("-m", plain, "-i", picture, naming=[named])
-    stated = save_with_info(tmp_path / "odd.xml", model, embedded_processing="YES", orig_height="8", orig_width="8")
+    stated = save_with_info(
+        tmp_path / "odd.xml", model, embedded_processing="YES", orig_height="8", orig_width="8"
+    )
     assert fails_with_one_line("-m", stated, "-i", picture) == expected
 
 

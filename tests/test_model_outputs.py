@@ -31,12 +31,19 @@ def test_output_shapes_and_softmax_over_the_classes(tmp_path, picture, shape):
     """0 stands for the batch. Two images: a softmax over the wrong axis would show."""
     model = save_model(
         tmp_path / "shape.xml",
-        lambda image: ops.reshape(ops.divide(channel_means(image), np.float32(64)), np.array(shape), special_zero=True),
+        lambda image: ops.reshape(
+            ops.divide(channel_means(image), np.float32(64)), np.array(shape), special_zero=True
+        ),
     )
     logits = np.array([200, 100, 40]) / 64
-    assert scores("-m", model, "-i", picture, picture) == [pytest.approx(dict(enumerate(logits)), abs=1e-5)] * 2
+    assert (
+        scores("-m", model, "-i", picture, picture)
+        == [pytest.approx(dict(enumerate(logits)), abs=1e-5)] * 2
+    )
     probabilities = np.exp(logits) / np.exp(logits).sum()
-    for _, rows in classify("-m", model, "-i", picture, picture, "--softmax", "--infer_precision", "f32"):
+    for _, rows in classify(
+        "-m", model, "-i", picture, picture, "--softmax", "--infer_precision", "f32"
+    ):
         assert top_ids(rows) == [0, 1, 2]
         assert [row[1] for row in rows] == pytest.approx(probabilities, abs=1e-6)
 
@@ -47,7 +54,9 @@ def test_other_output_shapes_are_refused_with_the_shape(tmp_path, picture, shape
     model = save_model(
         tmp_path / "detector.xml",
         lambda image: ops.reshape(
-            ops.matmul(channel_means(image), np.ones((3, width), np.float32), False, False), np.array(shape), False
+            ops.matmul(channel_means(image), np.ones((3, width), np.float32), False, False),
+            np.array(shape),
+            False,
         ),
     )
     named = [f"[{','.join(map(str, shape))}]"]
@@ -55,7 +64,9 @@ def test_other_output_shapes_are_refused_with_the_shape(tmp_path, picture, shape
         fails_with_one_line("-m", model, "-i", picture, *options, naming=named)
 
 
-def test_the_warning_about_logits_comes_once_and_not_for_probabilities(tmp_path, channel_model, picture):
+def test_the_warning_about_logits_comes_once_and_not_for_probabilities(
+    tmp_path, channel_model, picture
+):
     # 200 + 100 + 40 over 256 is within 0..1 in each class, but adds up to 1.33; over 340 it adds up to 1
     options = [(), ("--scale_values", "256"), ("--softmax",), ("--scale_values", "340")]
     images = ["-i", *[picture] * 30, "-b", "2"]
@@ -84,9 +95,18 @@ def softmax(logits):
         (over(softmax_of_means, 2), (), softmax([3.125, 1.5625, 0.625]) / 2, NOT_ADDING_UP),
         (over(softmax_of_means, 0.5), (), softmax([3.125, 1.5625, 0.625]) * 2, NO_PROBABILITIES),
     ],
-    ids=["temperature", "one-for-each-class", "temperature-softmax", "340", "softmax/2", "softmax/0.5"],
+    ids=[
+        "temperature",
+        "one-for-each-class",
+        "temperature-softmax",
+        "340",
+        "softmax/2",
+        "softmax/0.5",
+    ],
 )
-def test_a_model_that_ends_in_a_division_by_a_constant(tmp_path, picture, build, options, expected, warning):
+def test_a_model_that_ends_in_a_division_by_a_constant(
+    tmp_path, picture, build, options, expected, warning
+):
     """OpenVINO puts a multiplication in its place when it builds the preprocessing, and frees it with its type."""
     model = save_model(tmp_path / "division.xml", build)
     for _ in range(6):
@@ -97,11 +117,15 @@ def test_a_model_that_ends_in_a_division_by_a_constant(tmp_path, picture, build,
 def test_a_division_at_the_end_in_several_processes(tmp_path, picture):
     """In each, something else lies where the type was."""
     model = save_model(tmp_path / "division.xml", over(channel_means, 64))
-    runs = at_once(lambda _: run_process("-m", model, "-i", picture, "--infer_precision", "f32"), range(3))
+    runs = at_once(
+        lambda _: run_process("-m", model, "-i", picture, "--infer_precision", "f32"), range(3)
+    )
     for done in runs:
         assert done.returncode == 0, done.stderr
         assert re.fullmatch(NO_PROBABILITIES, done.stderr), done.stderr
-        assert tables(done.stdout) == [(str(picture), [(0, 3.125, None), (1, 1.5625, None), (2, 0.625, None)])]
+        assert tables(done.stdout) == [
+            (str(picture), [(0, 3.125, None), (1, 1.5625, None), (2, 0.625, None)])
+        ]
 
 
 @pytest.mark.parametrize(
@@ -115,7 +139,10 @@ def test_a_division_at_the_end_in_several_processes(tmp_path, picture):
         ([0.5, 0.58], None),
         ([-1, 3], "are not probabilities (-1 to 3): if they are logits, add --softmax"),
         ([1.5, 0], "are not probabilities (0 to 1.5): if they are logits, add --softmax"),
-        ([-0.25, 0.75, 0.5], "are not probabilities (-0.25 to 0.75): if they are logits, add --softmax"),
+        (
+            [-0.25, 0.75, 0.5],
+            "are not probabilities (-0.25 to 0.75): if they are logits, add --softmax",
+        ),
         ([5], "are not probabilities (5 to 5)"),
         ([0.3], None),
         ([0.5, np.nan], "contain NaN: check mean and scale values, or try --infer_precision f32"),
@@ -151,7 +178,9 @@ def test_what_the_warning_about_outputs_says(tmp_path, picture, outputs, warning
 )
 def test_output_types(tmp_path, picture, element_type, outputs, expected, warning):
     model = save_model(tmp_path / "type.xml", always(outputs, getattr(ov.Type, element_type)))
-    assert scores("-m", model, "-i", picture, stderr=warning) == [pytest.approx(dict(enumerate(expected)), abs=1e-7)]
+    assert scores("-m", model, "-i", picture, stderr=warning) == [
+        pytest.approx(dict(enumerate(expected)), abs=1e-7)
+    ]
 
 
 def test_integer_output(tmp_path, picture):
@@ -163,10 +192,14 @@ def test_integer_output(tmp_path, picture):
     for element_type in (np.int32, np.int64):
         done = classified(element_type)
         assert done.returncode == 0
-        assert tables(done.stdout) == [(str(picture), [(0, 200, None), (1, 100, None), (2, 40, None)])]
+        assert tables(done.stdout) == [
+            (str(picture), [(0, 200, None), (1, 100, None), (2, 40, None)])
+        ]
         assert warnings(done) == ["The model's outputs are not probabilities (40 to 200)"]
     done = classified(np.uint8)  # of 256
-    assert tables(done.stdout) == [(str(picture), [(0, 0.78125, None), (1, 0.390625, None), (2, 0.15625, None)])]
+    assert tables(done.stdout) == [
+        (str(picture), [(0, 0.78125, None), (1, 0.390625, None), (2, 0.15625, None)])
+    ]
     assert warnings(done) == ["The model's outputs do not add up to 1 (1.32812 to 1.32812)"]
 
 
@@ -180,7 +213,9 @@ def class_id(element_type, shape=(0, 1)):
     """What `save_model` builds a model of that returns the class and no probabilities; 0 stands for the batch."""
 
     def build(image):
-        best = ops.topk(channel_means(image), np.array(1), 1, "max", "none", index_element_type="i32").output(1)
+        best = ops.topk(
+            channel_means(image), np.array(1), 1, "max", "none", index_element_type="i32"
+        ).output(1)
         return ops.convert(ops.reshape(best, np.array(shape), special_zero=True), element_type)
 
     return build
@@ -194,7 +229,9 @@ def test_a_class_id_is_no_probability(tmp_path, picture, element_type, shape, ba
     sentence = f"one value for an image ({element_type}) is a class id (ArgMax), or 1 after softmax: no probability"
     line = fails_with_one_line("-m", model, "-i", picture)
     assert line == f"[ ERROR ] Cannot use the model {model}: {sentence}\n"
-    fails_with_one_line("-m", model, "-i", picture, "--softmax", naming=[f"Cannot use the model {model}: softmax "])
+    fails_with_one_line(
+        "-m", model, "-i", picture, "--softmax", naming=[f"Cannot use the model {model}: softmax "]
+    )
 
 
 def of_unknown_width(build):
@@ -202,7 +239,9 @@ def of_unknown_width(build):
 
     def build_and_reshape(image):
         batch = ops.gather(ops.shape_of(image), np.array([0]), np.array(0))
-        return ops.reshape(build(image), ops.concat([batch, ops.constant(np.array([-1]))], 0), special_zero=False)
+        return ops.reshape(
+            build(image), ops.concat([batch, ops.constant(np.array([-1]))], 0), special_zero=False
+        )
 
     return build_and_reshape
 
@@ -213,30 +252,54 @@ def test_one_value_is_refused_where_the_number_of_classes_shows_late(tmp_path, p
     for name, build in models.items():
         models[name] = save_model(tmp_path / f"{name}.xml", of_unknown_width(build), (-1, 3, 8, 8))
         assert str(ov.Core().read_model(models[name]).output().partial_shape) == "[?,?]"
-    assert scores("-m", models["three"], "-i", picture) == [pytest.approx({0: 200, 1: 100, 2: 40}, abs=1e-3)]
+    assert scores("-m", models["three"], "-i", picture) == [
+        pytest.approx({0: 200, 1: 100, 2: 40}, abs=1e-3)
+    ]
     assert scores("-m", models["sigmoid"], "-i", picture, stderr="") == [{0: 0.25}]
-    fails_with_one_line("-m", models["argmax"], "-i", picture, naming=[models["argmax"], "class id"])
-    fails_with_one_line("-m", models["sigmoid"], "-i", picture, "--softmax", naming=[models["sigmoid"], "softmax"])
+    fails_with_one_line(
+        "-m", models["argmax"], "-i", picture, naming=[models["argmax"], "class id"]
+    )
+    fails_with_one_line(
+        "-m", models["sigmoid"], "-i", picture, "--softmax", naming=[models["sigmoid"], "softmax"]
+    )
 
 
 @pytest.mark.parametrize("shape", [(0, 1), (0, 1, 1, 1)], ids=str)
 @pytest.mark.parametrize(
     "element_type, output, expected",
-    [("u8", 64, 0.25), ("u8", 255, 255 / 256), ("i8", -64, 0.25), ("i8", 127, 255 / 256), ("f32", 0.25, 0.25)],
+    [
+        ("u8", 64, 0.25),
+        ("u8", 255, 255 / 256),
+        ("i8", -64, 0.25),
+        ("i8", 127, 255 / 256),
+        ("f32", 0.25, 0.25),
+    ],
     ids=str,
 )
-def test_one_value_in_8_bits_is_a_quantised_sigmoid(tmp_path, picture, element_type, output, expected, shape):
+def test_one_value_in_8_bits_is_a_quantised_sigmoid(
+    tmp_path, picture, element_type, output, expected, shape
+):
     def build(image):
         value = always([output], getattr(ov.Type, element_type))(image)
         return ops.reshape(value, np.array(shape), special_zero=True)
 
     model = save_model(tmp_path / "sigmoid.xml", build)
-    assert scores("-m", model, "-i", picture, picture, stderr="") == [{0: pytest.approx(expected, abs=1e-7)}] * 2
+    assert (
+        scores("-m", model, "-i", picture, picture, stderr="")
+        == [{0: pytest.approx(expected, abs=1e-7)}] * 2
+    )
 
 
 @pytest.mark.parametrize(
     "outputs, element_type",
-    [([1, 2, 3], "u8"), ([1, 2, 3], "i8"), ([1, 2, 3], "i32"), ([1, 2, 3], "i64"), ([0.5], "f32"), ([1], "u8")],
+    [
+        ([1, 2, 3], "u8"),
+        ([1, 2, 3], "i8"),
+        ([1, 2, 3], "i32"),
+        ([1, 2, 3], "i64"),
+        ([0.5], "f32"),
+        ([1], "u8"),
+    ],
 )
 def test_softmax_needs_classes_in_floating_point(tmp_path, picture, outputs, element_type):
     model = save_model(tmp_path / "type.xml", always(outputs, getattr(ov.Type, element_type)))

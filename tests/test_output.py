@@ -199,10 +199,15 @@ def test_verbose_adds_the_lines_of_the_cpp_sample(unlabelled):
         "Completed 1 async request execution",
     ]
     for line, expected in zip(lines, documented):
-        assert re.fullmatch(rf"\[ INFO \] {expected}" if expected else r"\[ INFO \]", line), (line, expected)
+        assert re.fullmatch(rf"\[ INFO \] {expected}" if expected else r"\[ INFO \]", line), (
+            line,
+            expected,
+        )
     assert lines[-2] == "[ INFO ] Completed async requests execution"
     remaining = iter(lines)
-    assert all(line in remaining for line in plain.splitlines()), "the default log is part of it, in its order"
+    assert all(line in remaining for line in plain.splitlines()), (
+        "the default log is part of it, in its order"
+    )
 
 
 @pytest.mark.parametrize("device", ["CPU", "MULTI:CPU"])
@@ -213,7 +218,10 @@ def test_verbose_with_ten_iterations_is_the_log_of_the_cpp_sample(unlabelled, de
         ("<version>", ov.get_version().partition("-")[0]),
         ("<build>", ov.get_version()),
         ("/images/dog.bmp", str(PHOTOS[0])),
-        ("Loading model files:\n[ INFO ] /models/googlenet-v1.xml", f"Reading the model: {unlabelled}"),
+        (
+            "Loading model files:\n[ INFO ] /models/googlenet-v1.xml",
+            f"Reading the model: {unlabelled}",
+        ),
         ("GoogleNet", "efficientnet-lite0"),
         ("input name: data", "input name: image"),
         ("output name: prob", "output name: probabilities"),
@@ -225,9 +233,13 @@ def test_verbose_with_ten_iterations_is_the_log_of_the_cpp_sample(unlabelled, de
     done = run("-m", unlabelled, "-i", PHOTOS[0], "-ni", "10", "-v", "-d", device)
     assert (done.returncode, done.stderr) == (0, "")
     documented = log.splitlines()
-    printed = [line for line in done.stdout.splitlines() if line in documented]  # without the table, and a line more
+    printed = [
+        line for line in done.stdout.splitlines() if line in documented
+    ]  # without the table, and a line more
     tables_end = printed.index("[ INFO ] Completed 2 async request execution") - 1
-    assert printed.pop(tables_end) == "[ INFO ]", "the end of the table, which comes after the first iteration"
+    assert printed.pop(tables_end) == "[ INFO ]", (
+        "the end of the table, which comes after the first iteration"
+    )
     assert printed == documented
 
 
@@ -238,7 +250,9 @@ def test_verbose_adds_the_traceback_of_an_error():
     assert fails_with_one_line(*options) == line
     done = run(*options, "-v")
     assert done.returncode == 1
-    assert done.stderr.startswith("Traceback (most recent call last):\n") and done.stderr.endswith("\n" + line)
+    assert done.stderr.startswith("Traceback (most recent call last):\n") and done.stderr.endswith(
+        "\n" + line
+    )
     assert "\nFileNotFoundError: " in done.stderr and ", in classify_images\n" in done.stderr
 
 
@@ -276,7 +290,16 @@ def test_perf_counts():
 
 
 @pytest.mark.parametrize(
-    "option", [("-c", "x"), ("-cd", "x"), ("-cdi", "x"), ("--mean", "127"), ("--soft",), ("--cache_d=x",), ("--verb",)]
+    "option",
+    [
+        ("-c", "x"),
+        ("-cd", "x"),
+        ("-cdi", "x"),
+        ("--mean", "127"),
+        ("--soft",),
+        ("--cache_d=x",),
+        ("--verb",),
+    ],
 )
 def test_no_option_may_be_abbreviated(tmp_path, monkeypatch, option):
     """By itself argparse takes `-c x` for `-cdir x`, whatever allow_abbrev is."""
@@ -298,7 +321,10 @@ def test_values_may_be_attached_to_their_options(options):
     done = run(f"-m{LENET}", f"--input={DIGITS}", "-v", *options)
     assert (done.returncode, done.stderr) == (0, "")
     assert [len(rows) for _, rows in tables(done.stdout)] == [3] * 10
-    assert "[ INFO ] Set batch size 2\n" in done.stdout and "[ INFO ] Loading model to the device CPU\n" in done.stdout
+    assert (
+        "[ INFO ] Set batch size 2\n" in done.stdout
+        and "[ INFO ] Loading model to the device CPU\n" in done.stdout
+    )
 
 
 BROKEN_NAMES = ["two\n\nlines\r\n", "\n[ ERROR ] forged"]
@@ -311,7 +337,10 @@ def test_a_missing_path_with_a_newline(tmp_path, option, name):
     arguments = {"-m": LENET, "-i": DIGITS, option: tmp_path / name}
     done = run(*[word for pair in arguments.items() for word in pair])
     path = f"{tmp_path}/{name}" + ("/plugins.xml" if option == "-pp" else "")
-    assert (done.returncode, done.stderr) == (1, f"[ ERROR ] Cannot read {path}: No such file or directory\n")
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"[ ERROR ] Cannot read {path}: No such file or directory\n",
+    )
 
 
 @pytest.mark.parametrize("name", BROKEN_NAMES)
@@ -326,14 +355,21 @@ def test_a_missing_path_with_a_newline(tmp_path, option, name):
         ("-i", ".heic", b"", "[ WARNING ] PATH: is a photo that OpenCV does not read"),
         ("-i", ".ubyte", b"", "[ WARNING ] PATH: is not an IDX file of images"),
         ("-i", "", None, "[ ERROR ] Cannot read the folder PATH: there are no images in it\n"),
-        ("--labels", "", b"a\0b", "[ ERROR ] Cannot read the labels PATH: binary, or text in UTF-16\n"),
+        (
+            "--labels",
+            "",
+            b"a\0b",
+            "[ ERROR ] Cannot read the labels PATH: binary, or text in UTF-16\n",
+        ),
         ("--labels", "", b"one", "[ WARNING ] PATH has 1 labels, the model 10 classes"),
         ("-l", ".so", b"no library", "[ ERROR ] Cannot load the extension PATH: "),
         ("-cdir", "", b"a file", "[ ERROR ] Cannot write to the cache folder PATH: "),
     ],
     ids=lambda value: value if isinstance(value, str) and len(value) < 9 else "",
 )
-def test_the_beginning_of_a_message_is_whole_whatever_the_path(tmp_path, name, option, suffix, content, beginning):
+def test_the_beginning_of_a_message_is_whole_whatever_the_path(
+    tmp_path, name, option, suffix, content, beginning
+):
     path = tmp_path / (name + suffix)
     path.mkdir() if content is None else path.write_bytes(content)
     arguments = {"-m": LENET, "-i": DIGITS, option: path}
@@ -347,22 +383,30 @@ def test_the_beginning_of_a_message_about_a_models_content_is_whole(tmp_path, pi
     path = save_model(tmp_path / f"{name}.xml", channel_means, (1, 4, 8, 8))
     done = run("-m", path, "-i", picture)
     assert done.returncode == 1
-    assert done.stderr.startswith(f"[ ERROR ] Cannot use the model {path}: only 1 or 3 channels are supported")
+    assert done.stderr.startswith(
+        f"[ ERROR ] Cannot use the model {path}: only 1 or 3 channels are supported"
+    )
 
 
 @pytest.mark.parametrize("device", ["FOO\nBAR", "\n[ ERROR ] forged", "CPU\n", "HETERO:FOO\n,CPU"])
 def test_a_device_name_with_a_newline(device):
     done = run("-m", LENET, "-i", DIGITS, "-d", device)
     assert (done.returncode, tables(done.stdout)) == (1, [])
-    assert done.stderr.startswith(f"[ ERROR ] Cannot load the model to the device '{device}' (available target dev")
+    assert done.stderr.startswith(
+        f"[ ERROR ] Cannot load the model to the device '{device}' (available target dev"
+    )
 
 
 def test_the_help_has_the_form_of_the_official_python_sample():
     done = run("-h")
     assert (done.returncode, done.stderr) == (0, "")
     usage, options = done.stdout.split("\nOptions:\n")
-    assert usage.startswith("usage: classification_sample_async.py [-h] -m MODEL -i INPUT [INPUT ...]\n")
-    printed, documented = (" ".join(text.split()) for text in (as_before_python_3_13(options), DOCUMENTED_OPTIONS))
+    assert usage.startswith(
+        "usage: classification_sample_async.py [-h] -m MODEL -i INPUT [INPUT ...]\n"
+    )
+    printed, documented = (
+        " ".join(text.split()) for text in (as_before_python_3_13(options), DOCUMENTED_OPTIONS)
+    )
     assert printed.startswith(documented)
     names = re.findall(r"^  (-\w+)", options, flags=re.M)
     assert names[:4] == ["-h", "-m", "-i", "-d"]
@@ -403,7 +447,9 @@ def test_a_cache_folder_that_is_a_file(tmp_path, inside):
     assert (tmp_path / "file").read_text() == "kept"
 
 
-@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="there is no folder that even root cannot write to")
+@pytest.mark.skipif(
+    not os.path.isdir("/proc/self"), reason="there is no folder that even root cannot write to"
+)
 @pytest.mark.parametrize("folder", ["/proc", "/proc/self/cache"])
 def test_a_cache_folder_that_cannot_be_written(folder):
     line = fails_with_one_line("-m", LENET, "-i", DIGITS, "-cdir", folder)
@@ -415,11 +461,14 @@ def usage_error_of(option, value):
     arguments = {"-m": LENET, "-i": DIGITS, option: value}
     done = run(*[word for pair in arguments.items() for word in pair])
     assert (done.returncode, done.stdout, done.stderr.count("error: ")) == (2, "", 1)
-    return re.search(rf"error: argument (?:{option}|{option}/\S+|\S+/{option}): (.*)\n\Z", done.stderr)[1]
+    return re.search(
+        rf"error: argument (?:{option}|{option}/\S+|\S+/{option}): (.*)\n\Z", done.stderr
+    )[1]
 
 
 @pytest.mark.parametrize(
-    "option", ["-m", "-i", "-l", "-pp", "--labels", "-cdir", "--model", "--cpu_extension", "--plugin_dir"]
+    "option",
+    ["-m", "-i", "-l", "-pp", "--labels", "-cdir", "--model", "--cpu_extension", "--plugin_dir"],
 )
 def test_an_empty_path_is_a_usage_error(option):
     assert usage_error_of(option, "") == "must be a path, not ''"
@@ -428,7 +477,10 @@ def test_an_empty_path_is_a_usage_error(option):
 @pytest.mark.parametrize("value", ["2147483648", "99999999999999999999", "-1", "1.5", "many", ""])
 @pytest.mark.parametrize("option, least", [("-nt", 1), ("-ni", 1), ("-b", 1), ("-nireq", 0)])
 def test_what_is_no_count_is_a_usage_error(option, least, value):
-    assert usage_error_of(option, value) == f"must be an integer from {least} to 2147483647, not '{value}'"
+    assert (
+        usage_error_of(option, value)
+        == f"must be an integer from {least} to 2147483647, not '{value}'"
+    )
 
 
 @pytest.mark.parametrize(
@@ -450,7 +502,9 @@ def test_what_is_no_count_is_a_usage_error(option, least, value):
     ],
 )
 def test_values_that_are_none_or_that_f32_does_not_bear_are_usage_errors(option, value, least):
-    expected = f"must be one number or three separated by commas, {least} to 1e18 in size, not '{value}'"
+    expected = (
+        f"must be one number or three separated by commas, {least} to 1e18 in size, not '{value}'"
+    )
     assert usage_error_of(option, value) == expected
 
 
@@ -470,10 +524,14 @@ def test_a_path_that_does_not_exist_is_an_error_before_any_work(option):
 
 def test_ties_go_to_the_lower_class_id(tmp_path):
     """Sixty classes, so that an unstable sort would show: every third one 0.025, the others 0.0125."""
-    model = save_model(tmp_path / "ties.xml", always(np.where(np.arange(60) % 3 == 1, 0.025, 0.0125)))
+    model = save_model(
+        tmp_path / "ties.xml", always(np.where(np.arange(60) % 3 == 1, 0.025, 0.0125))
+    )
     [(_, rows)] = classify("-m", model, "-i", PHOTOS[0], "-nt", "30")
     high, low = range(1, 60, 3), [class_id for class_id in range(60) if class_id % 3 != 1][:10]
-    assert rows == [(class_id, 0.025, None) for class_id in high] + [(class_id, 0.0125, None) for class_id in low]
+    assert rows == [(class_id, 0.025, None) for class_id in high] + [
+        (class_id, 0.0125, None) for class_id in low
+    ]
 
 
 def test_an_undecodable_file_is_a_warning_and_the_others_are_classified(tmp_path):
@@ -493,7 +551,9 @@ def test_nan_never_ranks_above_a_number(tmp_path):
         zero = ops.multiply(ops.reduce_mean(image, np.array([1, 2, 3])), np.float32(0))
         return ops.log(ops.add(ops.unsqueeze(zero, np.array(1)), constants))
 
-    done = run("-m", save_model(tmp_path / "nan.xml", build), "-i", PHOTOS[0], "--infer_precision", "f32")
+    done = run(
+        "-m", save_model(tmp_path / "nan.xml", build), "-i", PHOTOS[0], "--infer_precision", "f32"
+    )
     assert done.returncode == 0
     assert warnings(done) == [
         "The model's outputs contain NaN: check mean and scale values, or try --infer_precision f32"

@@ -38,7 +38,11 @@ def pictures(tmp_path_factory):
     generator = np.random.default_rng(0)
     for size in ((40, 60), (64, 48)):
         name = "x".join(map(str, size))
-        colour = cv2.resize(generator.integers(0, 256, (8, 8, 3), np.uint8), size[::-1], interpolation=cv2.INTER_CUBIC)
+        colour = cv2.resize(
+            generator.integers(0, 256, (8, 8, 3), np.uint8),
+            size[::-1],
+            interpolation=cv2.INTER_CUBIC,
+        )
         written = {
             "colour.jpg": colour,
             "colour.png": colour,
@@ -93,7 +97,9 @@ def test_in_a_damaged_file_the_image_before_it_does_not_show(pictures, kind):
     for before in ("white", "black"):
         buffer = sample.decode(str(pictures / f"40x60-{before}.bmp"))
         try:
-            decoded.append(sample.decode(str(pictures / f"40x60-short-colour.{kind}"), buffer=buffer))
+            decoded.append(
+                sample.decode(str(pictures / f"40x60-short-colour.{kind}"), buffer=buffer)
+            )
         except ValueError:
             decoded.append(None)
     assert (decoded[0] is None) == (decoded[1] is None)
@@ -108,7 +114,9 @@ def test_tables_hold_the_pixels_of_imread_and_resize(pictures, tmp_path):
     )
     paths = [path for path in sorted(pictures.iterdir()) if whole(path)] * 5
     random.Random(1).shuffle(paths)
-    results = classify("-m", model, "-i", *paths, "-nt", "192", "--infer_precision", "f32", stderr=NO_PROBABILITIES)
+    results = classify(
+        "-m", model, "-i", *paths, "-nt", "192", "--infer_precision", "f32", stderr=NO_PROBABILITIES
+    )
     assert [name for name, _ in results] == list(map(str, paths))
     for path, (_, rows) in zip(paths, results):
         expected = cv2.resize(cv2.imread(str(path)), (8, 8)).transpose(2, 0, 1).ravel()
@@ -176,17 +184,23 @@ AS_SEEN = {
 @pytest.mark.parametrize("channels", [3, 1])
 @pytest.mark.parametrize("element_type", [np.uint8, np.uint16])
 @pytest.mark.parametrize("orientation", AS_SEEN)
-def test_a_tiff_is_turned_as_its_orientation_says(tmp_path, orientation, element_type, channels, buffer_shape):
+def test_a_tiff_is_turned_as_its_orientation_says(
+    tmp_path, orientation, element_type, channels, buffer_shape
+):
     """With a buffer of the size that is stored, of the one that is seen, of another, and without."""
     pixels = np.random.default_rng(0).integers(0, 256, (4, 6, channels), np.uint8)
     stored = pixels.astype(element_type) * (np.iinfo(element_type).max // 255)
-    tiff = save_tiff(tmp_path / "turned.tiff", stored if channels == 3 else stored[:, :, 0], orientation)
+    tiff = save_tiff(
+        tmp_path / "turned.tiff", stored if channels == 3 else stored[:, :, 0], orientation
+    )
     expected = AS_SEEN[orientation](np.broadcast_to(pixels, (4, 6, 3)))[:, :, ::-1]
     buffer = None if buffer_shape is None else np.full(buffer_shape, 7, np.uint8)
     assert np.array_equal(sample.decode(str(tiff), buffer=buffer), expected)
     if channels == 1:
         buffer = None if buffer_shape is None else np.full(buffer_shape[:2], 7, np.uint8)
-        assert np.array_equal(sample.decode(str(tiff), cv2.IMREAD_GRAYSCALE, buffer), expected[:, :, 0])
+        assert np.array_equal(
+            sample.decode(str(tiff), cv2.IMREAD_GRAYSCALE, buffer), expected[:, :, 0]
+        )
 
 
 def test_a_turned_tiff_between_others_is_classified(tmp_path, channel_model):
@@ -199,10 +213,13 @@ def test_a_turned_tiff_between_others_is_classified(tmp_path, channel_model):
     cv2.imwrite(str(tmp_path / "lying.png"), np.full((8, 12, 3), 50, np.uint8))
     cv2.imwrite(str(tmp_path / "upright.png"), np.full((12, 8, 3), 70, np.uint8))
     paths = [tmp_path / name for name in names]
-    results = classify("-m", channel_model, "-i", *paths, "--infer_precision", "f32", stderr=NO_PROBABILITIES)
+    results = classify(
+        "-m", channel_model, "-i", *paths, "--infer_precision", "f32", stderr=NO_PROBABILITIES
+    )
     expected = {"lying.png": (50, 50, 50), "upright.png": (70, 70, 70)}
     assert [{row[0]: row[1] for row in rows} for _, rows in results] == [
-        pytest.approx(dict(enumerate(expected.get(name, (200, 100, 40)))), abs=1e-3) for name in names
+        pytest.approx(dict(enumerate(expected.get(name, (200, 100, 40)))), abs=1e-3)
+        for name in names
     ]
 
 
@@ -211,13 +228,19 @@ def test_a_turned_tiff_between_others_is_classified(tmp_path, channel_model):
 @pytest.mark.parametrize("type_name", ["float32", "float64", "int32", "uint32"])
 def test_a_tiff_of_more_than_16_bits_gets_its_reason(tmp_path, type_name, channels, orientation):
     pixels = np.linspace(0, 1, 4 * 6 * channels).reshape(4, 6, channels).astype(type_name)
-    tiff = save_tiff(tmp_path / "deep.tiff", pixels if channels == 3 else pixels[:, :, 0], orientation)
+    tiff = save_tiff(
+        tmp_path / "deep.tiff", pixels if channels == 3 else pixels[:, :, 0], orientation
+    )
     for buffer in (None, np.full((4, 6, 3), 7, np.uint8), np.full((6, 4, 3), 7, np.uint8)):
-        with pytest.raises(ValueError, match=rf"^holds pixels in {type_name}: 8 and 16 bits are supported$"):
+        with pytest.raises(
+            ValueError, match=rf"^holds pixels in {type_name}: 8 and 16 bits are supported$"
+        ):
             sample.decode(str(tiff), buffer=buffer)
 
 
-@pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "tiff", "gif", "webp", "hdr", "jp2", "exr", "none"])
+@pytest.mark.parametrize(
+    "suffix", ["png", "jpg", "bmp", "tiff", "gif", "webp", "hdr", "jp2", "exr", "none"]
+)
 def test_empty_files_are_no_images(tmp_path, suffix):
     (tmp_path / f"empty.{suffix}").touch()
     for buffer in (None, np.full((4, 6, 3), 7, np.uint8)):
@@ -234,7 +257,10 @@ def test_files_too_large_for_memory_are_warnings(tmp_path, channel_model, pictur
     (tmp_path / "last.png").write_bytes(picture.read_bytes())
     paths = [*(tmp_path / name for name in names), tmp_path / "last.png"]
     done = run("-m", channel_model, "-i", *paths, "--softmax", timeout=30)
-    assert (done.returncode, [name for name, _ in tables(done.stdout)]) == (1, [str(tmp_path / "last.png")])
+    assert (done.returncode, [name for name, _ in tables(done.stdout)]) == (
+        1,
+        [str(tmp_path / "last.png")],
+    )
     assert warnings(done) == [f"{tmp_path / name}: cannot be decoded as an image" for name in names]
 
 
@@ -244,13 +270,25 @@ def test_read_ahead_leaves_rows_without_an_item_zero():
 
     batches = list(sample.read_ahead(range(1, 6), (3, 2, 2, 1), read))
     assert [items for items, _ in batches] == [[1, 2, 3], [4, 5]]
-    assert [tensor.data.max(axis=(1, 2, 3)).tolist() for _, tensor in batches] == [[1, 2, 3], [4, 5, 0]]
+    assert [tensor.data.max(axis=(1, 2, 3)).tolist() for _, tensor in batches] == [
+        [1, 2, 3],
+        [4, 5, 0],
+    ]
     assert list(sample.read_ahead([], (3, 2, 2, 1), read)) == []
 
 
 @pytest.mark.parametrize(
     "cores, batch_size, window",
-    [(1, 8, 16), (2, 8, 16), (16, 8, 24), (64, 8, 72), (1, 1, 2), (2, 1, 3), (16, 1, 17), (64, 1, 65)],
+    [
+        (1, 8, 16),
+        (2, 8, 16),
+        (16, 8, 24),
+        (64, 8, 72),
+        (1, 1, 2),
+        (2, 1, 3),
+        (16, 1, 17),
+        (64, 1, 65),
+    ],
 )
 def test_what_is_read_ahead_depends_on_cores_and_batch_size(monkeypatch, cores, batch_size, window):
     """And not on how many items there are: here they have no end."""
@@ -345,10 +383,14 @@ def save_png_header(path, width, height):
     """A PNG with correct checksums that claims a size, and has no pixels."""
 
     def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
 
     header = chunk(b"IHDR", struct.pack(">2I5B", width, height, 8, 2, 0, 0, 0))
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b""))
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    )
     return path
 
 
@@ -357,12 +399,18 @@ def test_opencv_says_why_an_image_is_not_decoded(tmp_path):
     for buffer in (None, np.zeros((4, 4, 3), np.uint8)):
         with pytest.raises(ValueError) as caught:
             sample.decode(str(huge), buffer=buffer)
-        assert str(caught.value) == "cannot be decoded as an image: pixels <= OPENCV_IO_MAX_IMAGE_PIXELS"
+        assert (
+            str(caught.value)
+            == "cannot be decoded as an image: pixels <= OPENCV_IO_MAX_IMAGE_PIXELS"
+        )
     done = run("-m", LENET, "-i", huge)
     assert (done.returncode, done.stdout.count("Image path")) == (1, 0)
     # The condition that does not hold, by the name of the environment variable that sets the limit, and without the
     # file and line of OpenCV's source that tests it.
-    assert done.stderr == f"[ WARNING ] {huge}: cannot be decoded as an image: pixels <= OPENCV_IO_MAX_IMAGE_PIXELS\n"
+    assert (
+        done.stderr
+        == f"[ WARNING ] {huge}: cannot be decoded as an image: pixels <= OPENCV_IO_MAX_IMAGE_PIXELS\n"
+    )
 
 
 def with_size(kind, width, height):
@@ -373,7 +421,11 @@ def with_size(kind, width, height):
     position, form, sizes = {
         "bmp": (18, "<2i", (width, height)),
         "gif": (6, "<2H", (width, height)),
-        "jpg": (re.search(rb"\xff[\xc0-\xc2]", data).start() + 5 if kind == "jpg" else 0, ">2H", (height, width)),
+        "jpg": (
+            re.search(rb"\xff[\xc0-\xc2]", data).start() + 5 if kind == "jpg" else 0,
+            ">2H",
+            (height, width),
+        ),
         "ras": (4, ">2i", (width, height)),
     }[kind]
     struct.pack_into(form, data, position, *sizes)

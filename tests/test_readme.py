@@ -35,12 +35,18 @@ EXAMPLES = [line for line in LINES if line != CSV_EXAMPLE]
 def test_there_are_examples_and_all_on_files_here_are_run():
     assert len(EXAMPLES) >= 9
     elsewhere = [block for language, block in BLOCKS if language != "sh"]
-    assert not [block for block in elsewhere if re.search(r"^python \S+ -m data/\S+ -i data/", block, flags=re.M)]
+    assert not [
+        block
+        for block in elsewhere
+        if re.search(r"^python \S+ -m data/\S+ -i data/", block, flags=re.M)
+    ]
 
 
 @pytest.fixture(scope="module")
 def done_examples():
-    return dict(zip(EXAMPLES, at_once(lambda command: run_process(*shlex.split(command)[2:]), EXAMPLES)))
+    return dict(
+        zip(EXAMPLES, at_once(lambda command: run_process(*shlex.split(command)[2:]), EXAMPLES))
+    )
 
 
 @pytest.mark.parametrize("command", EXAMPLES)
@@ -54,8 +60,12 @@ def test_examples(done_examples, command):
 def test_tables_as_csv():
     """Read by Python's own CSV module: ten rows for each photo, labels with commas in one piece."""
     options = " -nt 10 --infer_precision f32"
-    command = CSV_EXAMPLE.replace("python ", f"{shlex.quote(sys.executable)} ", 1).replace(" | awk", f"{options} | awk")
-    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60, cwd=ROOT)
+    command = CSV_EXAMPLE.replace("python ", f"{shlex.quote(sys.executable)} ", 1).replace(
+        " | awk", f"{options} | awk"
+    )
+    done = subprocess.run(
+        ["sh", "-c", command], capture_output=True, text=True, timeout=60, cwd=ROOT
+    )
     assert (done.returncode, done.stderr) == (0, "")
     printed = classify("-m", EFFICIENTNET, "-i", "data/images", *options.split(), cwd=ROOT)
     expected = [
@@ -113,7 +123,9 @@ def test_each_function_of_the_table_uses_the_api_beside_it():
         assert shown <= names_in(FUNCTIONS[function]), function
 
 
-DOCUMENTED = re.search(r"^## For readers of the official samples$(.*?)(?=^## |\Z)", README, flags=re.M | re.S)[1]
+DOCUMENTED = re.search(
+    r"^## For readers of the official samples$(.*?)(?=^## |\Z)", README, flags=re.M | re.S
+)[1]
 DOCUMENTS_API = [
     "AsyncInferQueue", "AsyncInferQueue.set_callback", "AsyncInferQueue.start_async", "AsyncInferQueue.wait_all",
     "InferRequest.results", "ov::InferRequest::start_async", "ov::InferRequest::set_callback", "ov::Output::get_shape",
@@ -123,7 +135,9 @@ DOCUMENTS_API = [
 
 def test_the_apis_of_the_documents_stand_where_the_table_says():
     """What the API tables of the documents of 2022 name, each with a name that the function beside it uses."""
-    rows = [row.split(" | ") for row in re.findall(r"^\| (.* \| .* \| .*) \|$", DOCUMENTED, flags=re.M)]
+    rows = [
+        row.split(" | ") for row in re.findall(r"^\| (.* \| .* \| .*) \|$", DOCUMENTED, flags=re.M)
+    ]
     rows = [row for row in rows if len(row) == 3 and re.search(r"`\w+`(, step \d)?$", row[1])]
     assert set(DOCUMENTS_API) <= {name for row in rows for name in re.findall(r"`([^`]+)`", row[0])}
     for _, here, why in rows:

@@ -8,14 +8,27 @@ import cv2
 import numpy as np
 import openvino as ov
 import pytest
-from helpers import DATA, DIGITS, EFFICIENTNET, LENET, PHOTOS, SCRIPT, classify, run, tables, top_ids
+from helpers import (
+    DATA,
+    DIGITS,
+    EFFICIENTNET,
+    LENET,
+    PHOTOS,
+    SCRIPT,
+    classify,
+    run,
+    tables,
+    top_ids,
+)
 from numbered import save_numbered_images, wrong_answers
 
 
 def reference_probabilities(model_path, photo):
     """One image, synchronously, with no PrePostProcessor: the input as the model has it, [1,3,224,224] f32."""
     core = ov.Core()
-    compiled = core.compile_model(core.read_model(model_path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = core.compile_model(
+        core.read_model(model_path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
+    )
     pixels = cv2.resize(cv2.imread(str(photo)), (224, 224))
     return compiled(pixels.astype(np.float32).transpose(2, 0, 1)[None])[0][0]
 
@@ -38,7 +51,9 @@ def test_digits_are_0_to_9():
 
 def test_lenet_equals_opencvs_own_onnx_runtime():
     network = cv2.dnn.readNetFromONNX(str(LENET))
-    digits = np.frombuffer(DIGITS.read_bytes()[16:], np.uint8).reshape(10, 1, 28, 28).astype(np.float32)
+    digits = (
+        np.frombuffer(DIGITS.read_bytes()[16:], np.uint8).reshape(10, 1, 28, 28).astype(np.float32)
+    )
     results = classify("-m", LENET, "-i", DIGITS, "--infer_precision", "f32")
     for digit, (_, rows) in zip(digits, results):
         network.setInput(digit[None])
@@ -60,7 +75,9 @@ def many_photos(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def one_by_one(many_photos):
-    return classify("-m", EFFICIENTNET, "-i", many_photos, "-b", "1", "-nireq", "1", "--infer_precision", "f32")
+    return classify(
+        "-m", EFFICIENTNET, "-i", many_photos, "-b", "1", "-nireq", "1", "--infer_precision", "f32"
+    )
 
 
 @pytest.mark.parametrize(
@@ -80,9 +97,9 @@ def test_tables_do_not_depend_on_batch_requests_or_iterations(many_photos, one_b
     assert [name for name, _ in results] == [name for name, _ in one_by_one]
     for (name, rows), (_, expected) in zip(results, one_by_one):
         # Other batches add up in another order: 1e-6 apart at most, and classes that close may change places.
-        assert [probability for _, probability, _ in rows] == pytest.approx([row[1] for row in expected], abs=2e-6), (
-            name
-        )
+        assert [probability for _, probability, _ in rows] == pytest.approx(
+            [row[1] for row in expected], abs=2e-6
+        ), name
         assert top_ids(rows)[0] == top_ids(expected)[0]
 
 
@@ -92,13 +109,17 @@ def test_runs_at_once_print_the_same_bytes_as_one_alone_whatever_completes_first
     alone = run(*arguments).stdout
     assert len(tables(alone)) == 11
     command = [sys.executable, SCRIPT, *arguments]
-    together = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(4)]
+    together = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(4)
+    ]
     for process in together:
         assert process.communicate(timeout=100) == (alone.encode(), b"")
         assert process.returncode == 0
 
 
-@pytest.mark.parametrize("count, batches", [(1, [1]), (8, [8]), (9, [5, 4]), (17, [6, 6, 5]), (33, [7, 7, 7, 7, 5])])
+@pytest.mark.parametrize(
+    "count, batches", [(1, [1]), (8, [8]), (9, [5, 4]), (17, [6, 6, 5]), (33, [7, 7, 7, 7, 5])]
+)
 def test_the_batch_comes_from_the_image_count(many_photos, count, batches):
     photos = sorted(many_photos.iterdir()) * 3
     done = run("-m", LENET, "-i", *photos[:count], "-v", "-nt", "1")
@@ -108,12 +129,25 @@ def test_the_batch_comes_from_the_image_count(many_photos, count, batches):
 
 
 @pytest.mark.parametrize(
-    "count, options", [(3_000, ("-b", "32")), (1_000, ("-b", "1", "-ni", "2"))], ids=["batches", "one-by-one-and-twice"]
+    "count, options",
+    [(3_000, ("-b", "32")), (1_000, ("-b", "1", "-ni", "2"))],
+    ids=["batches", "one-by-one-and-twice"],
 )
 def test_thousands_of_images_each_with_its_own_answer(tmp_path, count, options):
     """`tests/benchmark.py long` has twenty times as many."""
     images = save_numbered_images(tmp_path, count)
-    common = ("-m", tmp_path / "numbers.xml", "-i", images, "-nt", "2", "-nireq", "4", "--infer_precision", "f32")
+    common = (
+        "-m",
+        tmp_path / "numbers.xml",
+        "-i",
+        images,
+        "-nt",
+        "2",
+        "-nireq",
+        "4",
+        "--infer_precision",
+        "f32",
+    )
     done = run(*common, *options)
     assert done.returncode == 0
     assert wrong_answers(done.stdout, images, count) == 0

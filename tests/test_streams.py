@@ -14,7 +14,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from helpers import DATA, DIGITS, EFFICIENTNET, LENET, SCRIPT, at_once, run, run_python, tables, top_ids
+from helpers import (
+    DATA,
+    DIGITS,
+    EFFICIENTNET,
+    LENET,
+    SCRIPT,
+    at_once,
+    run,
+    run_python,
+    tables,
+    top_ids,
+)
 from numbered import save_numbered_images, wrong_answers
 
 DIGIT_TABLES = [(f"{DIGITS}[{digit}]", digit) for digit in range(10)]
@@ -27,7 +38,15 @@ def first_classes(stdout):
 
 def redirected(redirection, *images):
     """Runs the sample with its standard output or error redirected by the shell."""
-    return run("-m", LENET, "-i", *images, DIGITS, prefix=["sh", "-c", f'exec "$@" {redirection}', "sh"], timeout=20)
+    return run(
+        "-m",
+        LENET,
+        "-i",
+        *images,
+        DIGITS,
+        prefix=["sh", "-c", f'exec "$@" {redirection}', "sh"],
+        timeout=20,
+    )
 
 
 NO_STDOUT = {
@@ -74,7 +93,9 @@ def test_a_pipe_that_does_not_block_and_a_reader_that_is_slow(tmp_path):
         [sys.executable, SCRIPT, "-m", tmp_path / "numbers.xml", "-i", images, "-nt", "2", "--infer_precision", "f32"],
         stdout=writing_end, stderr=subprocess.PIPE,
     )  # fmt: skip
-    while select.select([], [writing_end], [], 0)[1] and process.poll() is None:  # the pipe is not full yet
+    while (
+        select.select([], [writing_end], [], 0)[1] and process.poll() is None
+    ):  # the pipe is not full yet
         time.sleep(0.01)
     time.sleep(0.2)
     os.close(writing_end)
@@ -151,12 +172,18 @@ def test_it_starts_no_process_and_opens_no_connection(tmp_path):
 @pytest.mark.skipif(not PathFinder.find_spec("openvino_telemetry"), reason="no openvino_telemetry")
 def test_the_watch_sees_openvino_telemetry(tmp_path):
     """The control of the test above: the script without the line that keeps it from being imported."""
-    source, count = re.subn(r'^sys\.modules\["openvino_telemetry"\] = None.*\n', "", SCRIPT.read_text(), flags=re.M)
+    source, count = re.subn(
+        r'^sys\.modules\["openvino_telemetry"\] = None.*\n', "", SCRIPT.read_text(), flags=re.M
+    )
     assert count == 1
     changed = tmp_path / "changed.py"
     changed.write_text(source)
     done = watched(changed, tmp_path)
-    assert done.returncode == 3 and done.stderr.splitlines()[-1] in ("os.fork", "subprocess.Popen", "socket.__new__")
+    assert done.returncode == 3 and done.stderr.splitlines()[-1] in (
+        "os.fork",
+        "subprocess.Popen",
+        "socket.__new__",
+    )
 
 
 NAMES = [
@@ -166,7 +193,8 @@ NAMES = [
 
 
 @pytest.mark.parametrize(
-    "environment", [{}, {"LC_ALL": "C"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}]
+    "environment",
+    [{}, {"LC_ALL": "C"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}],
 )
 def test_names_and_labels_are_printed_as_the_bytes_they_are(tmp_path, channel_model, environment):
     for name in NAMES:
@@ -182,11 +210,18 @@ def test_names_and_labels_are_printed_as_the_bytes_they_are(tmp_path, channel_mo
     )  # fmt: skip
     folder = os.fsencode(tmp_path)
     assert done.returncode == 1
-    assert done.stderr == b"[ WARNING ] " + folder + b"/" + broken + b": cannot be decoded as an image\n"
+    assert (
+        done.stderr
+        == b"[ WARNING ] " + folder + b"/" + broken + b": cannot be decoded as an image\n"
+    )
     paths = re.findall(rb"\[ INFO \] Image path: (.*?)\n\[ INFO \] Top", done.stdout, flags=re.S)
     # Python sorts names as text, in which bytes that are not UTF-8 come after all else.
     assert sorted(paths) == sorted(folder + b"/" + name for name in NAMES)
-    assert done.stdout.count("   Käse\n".encode()) == done.stdout.count("   中\n".encode()) == len(NAMES)
+    assert (
+        done.stdout.count("   Käse\n".encode())
+        == done.stdout.count("   中\n".encode())
+        == len(NAMES)
+    )
     assert done.stdout.count(b"   latin-1 \xe9\n") == len(NAMES)
 
 
@@ -201,7 +236,10 @@ def test_head_ends_it_quietly():
 def start_until_it_imports(*args, prefix=()):
     """Starts the script and waits until it loads OpenCV: by then it has dealt with SIGINT."""
     process = subprocess.Popen(
-        [*prefix, sys.executable, SCRIPT, *args], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        [*prefix, sys.executable, SCRIPT, *args],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     while process.poll() is None and "/cv2" not in Path(f"/proc/{process.pid}/maps").read_text():
         time.sleep(0.001)
@@ -211,7 +249,9 @@ def start_until_it_imports(*args, prefix=()):
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs Linux's /proc")
 @pytest.mark.parametrize("delay", [0, 0.15, 0.4])
 def test_ctrl_c_at_any_moment(delay):
-    process = start_until_it_imports("-m", EFFICIENTNET, "-i", *[DATA / "images"] * 80, "-ni", "1000")
+    process = start_until_it_imports(
+        "-m", EFFICIENTNET, "-i", *[DATA / "images"] * 80, "-ni", "1000"
+    )
     time.sleep(delay)
     process.send_signal(signal.SIGINT)
     _, printed = process.communicate(timeout=2)
