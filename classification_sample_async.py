@@ -148,58 +148,75 @@ def classify_images(args: argparse.Namespace) -> int:
 def infer_in_order(
     queue: ov.AsyncInferQueue, inputs: Iterable[tuple]
 ) -> Iterator[tuple[Any, np.ndarray]]:
-    """Infers the tensor of each (key, tensor) of `inputs`; yields (key, output) in their order.
+    """Infers the tensor of each (key, tensor) in `inputs`; yields (key, output) in their order.
 
     `queue` is of a model with one input and one output. An array is copied, and may be refilled
     for the next input. An ov.Tensor is used in place: leave it alone until its result is there,
     which may be after many more inputs were taken.
-    Raises what `inputs` raises, RuntimeError if inference fails (make a new queue then), TypeError
-    if an input does not fit the model. An output of a type that numpy lacks comes as raw bits.
+    Raises what `inputs` raises, TypeError if an input does not fit the model, RuntimeError if
+    inference fails: make a new queue then. Outputs of a type that numpy lacks come as raw bits.
     https://docs.openvino.ai/2026/api/ie_python_api/_autosummary/openvino.AsyncInferQueue.html
     """
-    started: deque[tuple[Any, ov.Tensor, Future]] = deque()
+    port = queue[0].model_inputs[0]
+    started: deque[tuple[Any, Future]] = deque()
     with callback_on(queue, keep_output):
         for key, data in inputs:
-            tensor = data if isinstance(data, ov.Tensor) else ov.Tensor(np.asarray(data))
+            if isinstance(data, ov.Tensor):
+                tensor = data
+            else:  # "equiv" changes the byte order, which ov.Tensor ignores, and nothing else
+                dtype = port.element_type.to_dtype()
+                tensor = ov.Tensor(np.asarray(data).astype(dtype, casting="equiv"))
+            fits = port.partial_shape.compatible(ov.PartialShape(tensor.shape))
+            if not fits or tensor.element_type != port.element_type:
+                # start_async would raise as well, but lose a request, and block when none is left
+                raise TypeError(f"{tensor} does not fit the input {port}")
+
             future: Future = Future()
-            queue.start_async(tensor, userdata=future)  # waits for an idle request, not for results
-            started.append((key, tensor, future))  # with the tensor: the request reads its memory
+            queue.start_async(tensor, userdata=(future, tensor))  # waits for an idle request only
+            started.append((key, future))
             if len(started) > 8 * len(queue):  # results pile up behind a slow one
                 queue.wait_all()
-            while started and started[0][2].done():
-                key, _, future = started.popleft()
+            while started and started[0][1].done():
+                key, future = started.popleft()
                 yield key, future.result()
         queue.wait_all()
-        for key, _, future in started:
-            yield key, future.result(timeout=0)
+        for key, future in started:
+            yield key, future.result(timeout=0)  # it is done, unless the callback was replaced
 
 
-def keep_output(request: ov.InferRequest, future: Future) -> None:
+def keep_output(request: ov.InferRequest, userdata: tuple[Future, ov.Tensor]) -> None:
     """The callback: OpenVINO calls it on a thread of its own when `request` is done."""
+    future, _ = userdata  # the tensor is there to be kept as long as the request reads it
     try:
-        future.set_result(request.get_output_tensor().data.copy())  # its next run overwrites it
+        output = request.get_output_tensor().data.copy()  # the next run overwrites the tensor
+        future.set_result(output)
     except Exception as error:  # one that escapes ends the process when the queue is used again
-        future.set_exception(error.with_traceback(None))  # the traceback would hold the callback
+        future.set_exception(error.with_traceback(None))  # a traceback would hold the callback
 
 
 @contextmanager
 def callback_on(
     queue: ov.AsyncInferQueue, callback: Callable[[ov.InferRequest, Any], None]
 ) -> Iterator[None]:
-    """Sets `callback`; at the end waits until no request runs and OpenVINO has released it.
+    """Sets `callback`; at the end waits until all requests are done and OpenVINO has released it.
 
-    A thread of OpenVINO's releases the callback shortly after the request is done, and needs the
-    GIL for it. If the compiled model is deleted in that moment, the program deadlocks; if Python
-    exits, it aborts (OpenVINO 2026.4). `queue` serves one caller at a time: from several threads it
-    hangs, crashes or mixes up results. RuntimeError is raised while another one uses it.
+    OpenVINO's thread releases it shortly after its request is done, and needs the GIL for that. If
+    the compiled model is deleted in that moment, the program deadlocks; if Python exits, it aborts
+    (OpenVINO 2026.4). Raises RuntimeError while another caller uses `queue`: with two, from several
+    threads, results are mixed up, and the process may hang or crash.
     """
     user = object()
-    if vars(queue).setdefault("user", user) is not user:  # atomic, unlike a test and an assignment
+    if vars(queue).setdefault("user", user) is not user:  # one step, which no thread can interrupt
         raise RuntimeError("the queue is in use: end what uses it first, or make a second queue")
+    callback_threads = set()
     released = threading.Event()
 
     def watched(request: ov.InferRequest, userdata: Any) -> None:
-        callback(request, userdata)
+        callback_threads.add(threading.get_ident())
+        try:
+            callback(request, userdata)
+        finally:
+            callback_threads.remove(threading.get_ident())
 
     def end() -> None:
         try:
@@ -211,14 +228,18 @@ def callback_on(
         finally:
             del vars(queue)["user"]
 
-    finish = weakref.finalize(queue, end)  # called below, or when Python exits
+    finish = weakref.finalize(queue, end)  # also when Python exits before this function is left
+    weakref.finalize(watched, released.set)
     try:
         queue.set_callback(watched)
-        weakref.finalize(watched, released.set)
-        del watched  # OpenVINO holds it now
+        del watched  # only OpenVINO holds it now
         yield
     finally:
-        finish()
+        if threading.get_ident() in callback_threads:
+            # The garbage collector ran within the callback, and `end` would wait for this thread
+            threading.Thread(target=finish).start()
+        else:
+            finish()
 
 
 def build_preprocessing(
@@ -290,16 +311,17 @@ def add_integer_arithmetic(model: ov.Model, ppp: PrePostProcessor, has_mean_or_s
     input_type, output_type = model.input().element_type, model.output().element_type
     if not input_type.is_real():
         limits = np.iinfo(input_type.to_dtype())
-        highest = limits.max * (1 - 2**-24)  # f32 would round the highest of 32 bits up
+        lowest = max(limits.min, -(2**31))  # the CPU converts larger types by way of i32
+        highest = min(limits.max, 2**31 - 128)  # the largest f32 that is an i32
         steps = ppp.input().preprocess()
         if input_type == ov.Type.i8 and not has_mean_or_scale:
             steps.mean(128.0)
-        steps.custom(lambda x: ops.round(ops.clamp(x, limits.min, highest)).output(0))
+        steps.custom(lambda x: ops.round(ops.clamp(x, lowest, highest)).output(0))
     if output_type in (ov.Type.u8, ov.Type.i8):
-        lowest = np.float32(np.iinfo(output_type.to_dtype()).min)
-        steps_after = ppp.output().postprocess()
-        steps_after.custom(lambda q: ops.subtract(q, lowest).output(0))
-        steps_after.custom(lambda q: ops.divide(q, np.float32(256)).output(0))
+        zero_point = np.float32(np.iinfo(output_type.to_dtype()).min)
+        output_steps = ppp.output().postprocess()
+        output_steps.custom(lambda q: ops.subtract(q, zero_point).output(0))
+        output_steps.custom(lambda q: ops.divide(q, np.float32(256)).output(0))
 
 
 def apply_batch_size(model: ov.Model, batch_size: int) -> int:
