@@ -78,21 +78,24 @@ def classify_images(args: argparse.Namespace) -> int:
         # Step 3. Build the preprocessing into the model (PrePostProcessor), for the device to run
         settings = read_settings(args, model)
         check_model(model)
+        clamp_before_16_bits(model)
         output_type = model.output().element_type.get_type_name()  # now: it becomes f32
         model = build_preprocessing(
             model,
             find_layout(model),
             reverse_channels=settings.reverse_channels,
+            clamp=settings.clamp,
             mean=settings.mean,
             scale=settings.scale,
             softmax=args.softmax,
+            sigmoid=settings.sigmoid,
         )
 
         # Step 4. Set the batch size (ov.set_batch): all images, or equal parts up to a limit
         wanted_size = args.batch_size or default_batch_size(len(images))
         batch_size = apply_batch_size(model, wanted_size)
         class_count = count_classes(model, batch_size, output_type, args.softmax)
-    warn_if_refused(wanted_size, batch_size)
+    warn_of_batch(model, wanted_size, batch_size)
     log_detail(f"Set batch size {batch_size}", *describe(model))
     labels = read_labels(args.labels, settings.labels, model_path, class_count)
 
@@ -124,7 +127,9 @@ def classify_images(args: argparse.Namespace) -> int:
             log_detail(f"Completed {run_number} async request execution")
             if iteration == 0:
                 outputs = output.reshape(batch_size, class_count)[: len(batch)]  # without padding
-                is_warned = is_warned or warn_unless_probabilities(batch, outputs, output_type)
+                is_warned = is_warned or warn_unless_probabilities(
+                    batch, outputs, output_type, settings.is_multiclass
+                )
                 log_tables(batch, outputs, args.number_top, labels)
                 done_count += len(batch)
                 log_progress(done_count, len(images))
@@ -249,6 +254,8 @@ def build_preprocessing(
     mean: float | Sequence[float] | np.ndarray | None = None,
     scale: float | Sequence[float] | np.ndarray | None = None,
     softmax: bool = False,
+    sigmoid: bool = False,
+    clamp: tuple[float, float] | None = None,
 ) -> ov.Model:
     """Adds preprocessing to `model`, so that it takes images as OpenCV decodes them: u8 [N,H,W,C].
 
@@ -256,10 +263,12 @@ def build_preprocessing(
     is returned, whose output is f32. The device runs, in this order:
 
     - `reverse_channels` turns BGR into RGB;
+    - `clamp` limits the pixels to (lowest, highest);
     - `mean` is subtracted and the result divided by `scale`, for pixels in 0..255: one number for
       each channel of the model, or one for all;
     - the model;
-    - `softmax` turns logits of any shape into probabilities [N,classes].
+    - `softmax` turns logits of any shape into probabilities [N,classes], `sigmoid` each logit into
+      a probability of its own.
 
     Raises ValueError or RuntimeError if the model cannot have it.
     https://docs.openvino.ai/2026/api/ie_python_api/_autosummary/openvino.preprocess.PrePostProcessor.html
@@ -273,6 +282,8 @@ def build_preprocessing(
     if reverse_channels:  # pixels[..., ::-1]: OpenVINO 2026 loses its own step in some graphs
         steps.custom(lambda pixels: ops.slice(pixels, [-1], [-5], [-1], axes=[3]).output(0))
     steps.convert_element_type(ov.Type.f32)
+    if clamp is not None:
+        steps.custom(lambda pixels: ops.clamp(pixels, *clamp).output(0))
     if mean is not None:
         steps.mean(np.ravel(mean).tolist())
     if scale is not None:
@@ -285,6 +296,8 @@ def build_preprocessing(
     if softmax:
         output_steps.custom(lambda x: ops.reshape(x, [0, -1], special_zero=True).output(0))
         output_steps.custom(lambda logits: ops.softmax(logits, axis=1).output(0))
+    if sigmoid:
+        output_steps.custom(lambda logits: ops.sigmoid(logits).output(0))
     return ppp.build()
 
 
@@ -539,6 +552,13 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def positive(number: str | float) -> float:
+    value = float(number)
+    if not 0 < value < math.inf:
+        raise ValueError(f"{number} is not a positive number")
+    return value
+
+
 def path_text(text: str) -> str:
     if not text:
         raise argparse.ArgumentTypeError("must be a path, not ''")
@@ -596,6 +616,7 @@ def default_batch_size(image_count: int) -> int:
 IDX_SUFFIX = "ubyte"  # of the files of MNIST: https://yann.lecun.org/exdb/mnist/index.html
 IDX_MAGIC = 0x803
 IDX_HEADER_SIZE = 16
+HEIC_SIGNATURES = (b"ftyphei", b"ftyphev", b"ftypmif")  # from the fifth byte on
 # Of photos that OpenCV does not read, or of which it reads only the thumbnail
 UNREAD_SUFFIXES = (
     ".arw", ".cr2", ".cr3", ".dng", ".exr", ".heic", ".heif", ".jxl", ".nef", ".orf", ".raf",
@@ -667,12 +688,16 @@ def looks_like_image(path: str) -> bool:
     if not os.path.isfile(path):
         return False
     is_readable = os.access(path, os.R_OK)  # if not, it is reported
-    return not is_readable or cv2.haveImageReader(file_name) or is_heic(path)
+    return not is_readable or cv2.haveImageReader(file_name) or is_heic(first_bytes(path))
 
 
-def is_heic(path: str) -> bool:
-    brand = np.fromfile(path, np.uint8, 11).tobytes()[4:]
-    return brand in (b"ftyphei", b"ftyphev", b"ftypmif")
+def first_bytes(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(1000)
+
+
+def is_heic(start: bytes) -> bool:
+    return start[4:11] in HEIC_SIGNATURES
 
 
 def list_images(path: str) -> list[Image]:
@@ -716,7 +741,7 @@ class ImageReader:
         """Reads `image` into `row` [H,W,C]; on failure, stores the reason in `image.error`."""
         height, width, channels = row.shape
         try:
-            check_readable(image)
+            check_format(image)
             pixels = self.decode(image, channels)
             if self.crop_ratio:
                 pixels = center_crop(pixels, width, height, self.crop_ratio)
@@ -739,19 +764,39 @@ class ImageReader:
         return self.last_decoded.pixels
 
 
-def check_readable(image: Image) -> None:
-    """Raises ValueError if it is known without decoding that `image` cannot be read."""
-    name = image.path.lower()
+def check_format(image: Image) -> None:
+    """Raises ValueError for what OpenCV does not read, or does not read as the format says."""
     if image.error:
         raise ValueError(image.error)
-    if image.idx_shape:
+    if image.idx_shape or not os.path.isfile(image.path):
         return
+    name = image.path.lower()
+    start = first_bytes(image.path)
     if name.endswith(UNREAD_SUFFIXES):
         raise ValueError("is a photo that OpenCV does not read: convert it to JPEG")
+    if is_heic(start):
+        raise ValueError("is HEIC, which OpenCV does not read: convert it to JPEG")
     if name.endswith(".gz"):
         raise ValueError("is compressed: gunzip it first")
-    if os.path.isfile(image.path) and is_heic(image.path):
-        raise ValueError("is HEIC, which OpenCV does not read: convert it to JPEG")
+    if start[:2] in (b"P7", b"PF", b"Pf"):
+        raise ValueError("is PAM or PFM, which OpenCV misreads: convert it to PNG")
+    check_pnm_header(start)
+
+
+def check_pnm_header(start: bytes) -> None:
+    """Raises ValueError for PGM and PPM files whose greatest value OpenCV 5.0 ignores.
+
+    A header is a number for the kind, then width, height and the greatest value, with white space
+    and comments between them: https://netpbm.sourceforge.net/doc/pgm.html
+    """
+    header = re.match(rb"P([2356])(?:\s+(?:#.*\n\s*)*(\d+)){3}", start)
+    if not header:
+        return
+    is_text = header[1] in b"23"
+    maxval = int(header[2])
+    is_scaled = is_text and maxval < 256
+    if maxval not in (255, 65535) and not is_scaled:
+        raise ValueError(f"has the maxval {maxval}, which OpenCV ignores: convert it to PNG")
 
 
 def read_idx_pixels(path: str, offset: int, shape: tuple[int, int]) -> np.ndarray:
@@ -796,9 +841,26 @@ def find_model_file(path: str) -> str:
 
 def check_model(model: ov.Model) -> None:
     """Raises ValueError unless `model` classifies images of one size."""
+    if ends_in_topk(model):
+        raise ValueError(
+            "its output comes from TopK or ArgMax: class ids or sorted values, "
+            "not a probability for each class"
+        )
     check_counts(model)
     check_output(model)
     check_input(model)
+
+
+def ends_in_topk(model: ov.Model) -> bool:
+    """Returns whether a TopK, which ArgMax and sort become, stands behind the last layer."""
+    for operation in model.get_results():
+        name = operation.get_type_name()
+        while operation.get_input_size() and name not in ("TopK", "MatMul", "Convolution"):
+            operation = operation.input_value(0).get_node()
+            name = operation.get_type_name()
+        if name == "TopK":
+            return True
+    return False
 
 
 def check_counts(model: ov.Model) -> None:
@@ -831,9 +893,22 @@ def check_input(model: ov.Model) -> None:
     if size_of["C"].is_static and size_of["C"] not in (1, 3):
         raise ValueError(f"only 1 or 3 channels are supported, its input {layout} is {shape}")
     if any(size_of[letter].is_dynamic for letter in "CHW"):
-        raise ValueError(
-            f"its input {layout} is {shape}, of no fixed size. {CHANGE_A_MODEL} gives it one"
-        )
+        text = f"its input {layout} is {shape}, of no fixed size. {CHANGE_A_MODEL} gives it one"
+        if resizes_images(model):
+            text += (
+                "; but it resizes images itself, and images stretched before that may change class"
+            )
+        raise ValueError(text)
+
+
+def resizes_images(model: ov.Model) -> bool:
+    """Returns whether the graph resizes what still has the channels of an image."""
+    for operation in model.get_ops():
+        if operation.get_type_name() == "Interpolate":
+            sizes = list(operation.input_value(0).partial_shape)[1:]
+            if 1 in sizes or 3 in sizes:
+                return True
+    return False
 
 
 def find_layout(model: ov.Model) -> str:
@@ -851,6 +926,9 @@ def count_classes(model: ov.Model, batch_size: int, output_type: str, softmax: b
 
     Raises ValueError for what would be printed as the probability of class 0, and is none.
     """
+    shape = model.output().partial_shape
+    if shape.is_dynamic:
+        raise ValueError(f"how many classes its output {shape} has shows only when it runs")
     count = math.prod(model.output().shape) // batch_size
     is_class_id = output_type in ("i16", "u16", "i32", "u32", "i64", "u64")
     if count == 1 and (is_class_id or softmax):
@@ -861,6 +939,37 @@ def count_classes(model: ov.Model, batch_size: int, output_type: str, softmax: b
     return count
 
 
+def clamp_before_16_bits(model: ov.Model) -> None:
+    """Keeps the clamp of each FakeQuantize with more levels than 8 bits have.
+
+    OpenVINO 2026.4 drops those of 65,536 levels, and with them a clamp that may stand for a ReLU:
+    quantized so by ONNX Runtime's quantize_static, LeNet read a 2 as 3 at 0.99999.
+    """
+    for operation in model.get_ops():
+        is_quantization = operation.get_type_name() == "FakeQuantize"
+        if is_quantization and operation.get_attributes()["levels"] > 256:
+            data, low, high = (operation.input_value(number) for number in range(3))
+            clamped = ops.maximum(ops.minimum(data, high), low)
+            operation.input(0).replace_source_output(clamped.output(0))
+
+
+def reduces_over_batch(model: ov.Model) -> bool:
+    """Returns whether an operation takes one value, such as a mean or a range, of a whole batch."""
+    probe = 99_991  # a size that no other dimension has
+    copy = model.clone()
+    with suppress(RuntimeError):
+        ov.set_batch(copy, probe)
+    for operation in copy.get_ops():
+        if operation.get_type_name().startswith("Reduce"):
+            before, after = (
+                operation.input_value(0).partial_shape,
+                operation.output(0).partial_shape,
+            )
+            if probe in before and probe not in after:
+                return True
+    return False
+
+
 # What the model says of itself
 
 
@@ -869,69 +978,152 @@ class Settings:
     """What the model wants: by the options or, where they are not given, by its `model_info`."""
 
     reverse_channels: bool
+    clamp: tuple[float, float] | None
     mean: list[float] | None
     scale: list[float] | None
+    sigmoid: bool
+    is_multiclass: bool  # whether the probabilities of all classes add up to 1
     crop_ratio: float | None
     labels: list[str] | None  # those of model_info only
+
+
+NO = ("NO", "False")
+YES = ("YES", "True")
+# The values in model_info that the sample can do. What is not listed here has no effect on the
+# probabilities of 8-bit images: topk, confidence_threshold, intensity_repeat_channels and so on.
+# https://github.com/open-edge-platform/model_api
+SUPPORTED = {
+    "hierarchical": NO,
+    "input_dtype": ("u8",),
+    "intensity_mode": ("none", "scale_to_unit", "window", "range_scale"),
+    "interpolation_mode": ("LINEAR",),
+    "multilabel": NO + YES,
+    "path_to_labels": (),
+    "resize_type": ("standard", "crop"),
+    "reverse_input_channels": NO + YES,
+}
 
 
 def read_settings(args: argparse.Namespace, model: ov.Model) -> Settings:
     """Returns the settings; sets the image size of a `model` that resizes images itself."""
     info = read_model_info(model)
-    if info.get("embedded_processing") in ("YES", "True"):
-        # The graph does all that is stated, but for the labels and, if it resizes, the crop
-        left = {"labels", "resize_type"} if set_embedded_size(model, info) else {"labels"}
-        info = {name: text for name, text in info.items() if name in left}
+    is_multilabel = info.get("multilabel") in YES
+    is_hierarchical = info.get("hierarchical") in YES
+    if info.get("embedded_processing") in YES:
+        info = not_embedded(info, set_embedded_size(model, info))
+    info = without_unsupported(info)
 
-    def choose(option: str, name: str, convert: Callable[[str], Any]) -> Any:
-        """Returns the value of `option` or, if it is not given, what is stated under `name`."""
+    mean = stated_values(info, "mean_values", smallest=0)
+    scale = stated_values(info, "scale_values", smallest=1e-18)
+    intensity = read_intensity(info)
+    if intensity.offset or (mean and intensity.divisor != 1):
+        mean = [intensity.offset + intensity.divisor * value for value in mean or [0.0]]
+    if intensity.divisor != 1:
+        scale = [intensity.divisor * value for value in scale or [1.0]]
+
+    def choose(option: str, stated: Any) -> Any:
+        """Returns the value of `option` or, if it is not given, what the model states."""
         given = getattr(args, option, None)
-        stated = convert_stated(info, name, convert)
         if given is not None or not stated:
             return given
         if args.verbose:
             log(f"Taken from its model_info: {option} {str(stated)[:80]}")
         return stated
 
-    return Settings(
-        reverse_channels=choose("reverse_input_channels", "reverse_input_channels", yes_or_no),
-        mean=choose("mean_values", "mean_values", mean_values),
-        scale=choose("scale_values", "scale_values", scale_values),
-        crop_ratio=choose("center_crop", "resize_type", crop_ratio_of),
-        labels=choose("labels", "labels", str.split),
+    settings = Settings(
+        reverse_channels=choose(
+            "reverse_input_channels", info.get("reverse_input_channels") in YES
+        ),
+        clamp=intensity.clamp,
+        mean=choose("mean_values", mean),
+        scale=choose("scale_values", scale),
+        sigmoid=is_multilabel and not args.softmax,
+        is_multiclass=not (is_multilabel or is_hierarchical),
+        crop_ratio=choose("center_crop", 1.0 if info.get("resize_type") == "crop" else None),
+        labels=choose("labels", info.get("labels", "").split()),
     )
+    warn_of_values_for_0_to_1(settings, model)
+    return settings
 
 
 def read_model_info(model: ov.Model) -> dict[str, str]:
-    """Returns what OpenVINO's Model API, Geti or Ultralytics have stated in `model`.
-
-    https://github.com/open-edge-platform/model_api
-    """
-    info = dict(model.rt_info.items()).get("model_info")
+    """Returns what OpenVINO's Model API, Geti or Ultralytics have stated in `model`."""
+    stated = dict(model.rt_info.items())
+    info = stated.get("model_info")
+    framework = stated.get("framework")
+    if not isinstance(info, dict) and isinstance(framework, dict):
+        # In an ONNX file, among its metadata
+        info = {name.removeprefix("model_info "): value for name, value in framework.items()}
     if not isinstance(info, dict):
         return {}
-    stated = {name: str(getattr(value, "value", "")) for name, value in info.items()}
-    return {name: text for name, text in stated.items() if text not in ("", "None")}
+    texts = {name: str(getattr(value, "value", "")) for name, value in info.items()}
+    return {name: text for name, text in texts.items() if text not in ("", "None")}
 
 
-def convert_stated(info: dict[str, str], name: str, convert: Callable[[str], Any]) -> Any:
-    """Returns the value stated under `name`; None if there is none, or with a warning."""
+def not_embedded(info: dict[str, str], resizes: bool) -> dict[str, str]:
+    """Returns the part of `info` that is still to be done for a graph that does the rest."""
+    left = ["labels", "multilabel", "hierarchical"]
+    if resizes:
+        left.append("resize_type")
+    return {name: text for name, text in info.items() if name in left}
+
+
+def without_unsupported(info: dict[str, str]) -> dict[str, str]:
+    """Returns `info` without what the sample cannot do, after a warning for each."""
+    supported = {}
+    for name, text in info.items():
+        if text in SUPPORTED.get(name, (text,)):
+            supported[name] = text
+        else:
+            warn_of_unsupported(name, text)
+    return supported
+
+
+def warn_of_unsupported(name: str, text: str) -> None:
+    log_warning(f"Ignoring the unsupported {name} '{printable(text)}' in model_info")
+
+
+def stated_values(info: dict[str, str], name: str, smallest: float) -> list[float] | None:
     if name not in info:
         return None
     try:
-        return convert(info[name])
-    except (argparse.ArgumentTypeError, KeyError):
-        text = printable(info[name])
-        log_warning(f"Ignoring the unsupported {name} '{text}' in model_info")
+        return channel_values(info[name], smallest)
+    except argparse.ArgumentTypeError:
+        warn_of_unsupported(name, info[name])
         return None
 
 
-def yes_or_no(text: str) -> bool:
-    return {"YES": True, "True": True, "NO": False, "False": False}[text]
+@dataclass
+class Intensity:
+    """What is done to pixels before mean and scale: (pixel, clamped - offset) / divisor."""
+
+    offset: float = 0.0
+    divisor: float = 1.0
+    clamp: tuple[float, float] | None = None
 
 
-def crop_ratio_of(resize_type: str) -> float | None:
-    return {"standard": None, "crop": 1.0}[resize_type]
+def read_intensity(info: dict[str, str]) -> Intensity:
+    """Returns the `intensity_mode` of Model API: to 0..1, all pixels or those in a range.
+
+    https://github.com/open-edge-platform/model_api/blob/master/docs
+    """
+    mode = info.get("intensity_mode", "none")
+    try:
+        if mode == "scale_to_unit":
+            return Intensity(divisor=positive(info.get("intensity_max_value", "255")))
+        if mode == "window":
+            width = positive(info["intensity_window_width"])
+            lowest = float(info["intensity_window_center"]) - width / 2
+            return Intensity(lowest, width, (lowest, lowest + width))
+        if mode == "range_scale":
+            factor = positive(info.get("intensity_scale_factor", "1"))
+            lowest = float(info.get("intensity_min_value", "0")) / factor
+            highest = float(info["intensity_max_value"]) / factor
+            return Intensity(lowest, positive(highest - lowest), (lowest, highest))
+    except (KeyError, ValueError):
+        numbers = [f"{name} {text}" for name, text in info.items() if "intensity" in name]
+        warn_of_unsupported("intensity_mode", ", ".join([mode, *numbers]))
+    return Intensity()
 
 
 def set_embedded_size(model: ov.Model, info: dict[str, str]) -> bool:
@@ -956,6 +1148,8 @@ def read_labels(
     labels = None
     if not path and stated:
         labels = [printable(label.replace("_", " ")) for label in stated]
+        if len(labels) == class_count - 1:
+            labels.insert(0, "other")  # as Model API does
     elif not path:
         path = find_label_file(model_path)
     if path:
@@ -1074,12 +1268,21 @@ def on_error(message: str) -> Iterator[None]:
         raise ValueError(f"{message}: {error_text(error)}") from error
 
 
+# Lines of OpenVINO's that follow the one with the cause
+AFTER_THE_CAUSE = ("Summary:", "-- Conversion is failed for:", "To facilitate the conversion")
+
+
 def error_text(error: BaseException) -> str:
+    """Returns what `error` says, of OpenVINO's and OpenCV's many lines the one with the cause."""
     text = str(error).strip()
     if isinstance(error, OSError) and error.strerror:
         text = error.strerror
-    if isinstance(error, RuntimeError | cv2.error):  # the cause is their last line
-        text = printable(text.rpartition("\n")[2], 1000)
+    if isinstance(error, RuntimeError | cv2.error):
+        lines = [line for line in text.split("\n") if not line.startswith(AFTER_THE_CAUSE)]
+        text = printable(lines[-1].removeprefix("-- "), 1000) if lines else ""
+        missing = re.search(r"externally stored data in file \((.*), offset: ", text)
+        if missing:
+            text = f"its weights file {missing[1]} is missing or too short"
     return text or type(error).__name__
 
 
@@ -1105,20 +1308,37 @@ def describe(model: ov.Model) -> list[str]:
     return lines
 
 
-def warn_if_refused(wanted_size: int, batch_size: int) -> None:
+def warn_of_batch(model: ov.Model, wanted_size: int, batch_size: int) -> None:
     if batch_size != wanted_size:
         log_warning(
             f"The model does not take the batch size {wanted_size}; it runs with batch size "
             f"{batch_size}. {CHANGE_A_MODEL} makes its batch dynamic"
         )
+    if batch_size > 1 and reduces_over_batch(model):
+        log_warning(
+            "The model computes a value over its whole batch, so that an image's probabilities "
+            "depend on the others: -b 1 infers each alone"
+        )
+
+
+def warn_of_values_for_0_to_1(settings: Settings, model: ov.Model) -> None:
+    """Logs a warning for the mean and std that PyTorch's pages print, such as 0.485 and 0.229."""
+    is_real = model.inputs[0].element_type.is_real()
+    values = [*(settings.mean or []), *(settings.scale or [])]
+    if is_real and settings.scale and all(abs(value) < 1 for value in values):
+        log_warning(
+            "The values to divide by are all below 1: mean and scale are for pixels in 0..255. "
+            "Multiply values that are for 0..1 by 255"
+        )
 
 
 def warn_unless_probabilities(
-    images: Sequence[Image], outputs: np.ndarray, model_type: str
+    images: Sequence[Image], outputs: np.ndarray, model_type: str, is_multiclass: bool
 ) -> bool:
     """Logs why `outputs` [N,classes] are no probabilities; returns whether there was a reason.
 
-    `model_type` is the element type that they have in the model.
+    `model_type` is the element type that they have in the model; `is_multiclass` says that they
+    should add up to 1.
     """
     outputs = outputs[[not image.error for image in images]]
     if outputs.size == 0:
@@ -1135,9 +1355,9 @@ def warn_unless_probabilities(
         text = "contain NaN: check mean and scale values, or try --infer_precision f32"
     elif low < 0 or high > 1.1:
         text = f"are not probabilities ({low:g} to {high:g})"
-        if class_count > 1 and is_real:
+        if class_count > 1 and is_real and is_multiclass:
             text += ": if they are logits, add --softmax"
-    elif class_count > 1 and np.abs(sums - 1).max() > tolerance:
+    elif class_count > 1 and is_multiclass and np.abs(sums - 1).max() > tolerance:
         text = f"do not add up to 1 ({sums.min():g} to {sums.max():g})"
     else:
         return False
