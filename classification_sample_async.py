@@ -3,9 +3,9 @@
 
     python classification_sample_async.py -m data/efficientnet-lite0.xml -i data/images
 
-How to read it: `classify_images` comes first and is the whole sample in eight steps. The pieces
-below it do the work, each without the rest of the file: `infer_in_order`, right after it, is the
-asynchronous part. What follows is for the command line: options, images, checks, labels, the log.
+`classify_images`, right below the imports, is the whole sample in eight steps. The pieces to copy
+follow it, first `infer_in_order`, which is the asynchronous part. The rest is for the command line:
+options, images, checks of the model, labels, and what is printed.
 """
 
 import argparse
@@ -26,19 +26,21 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import islice
 from typing import Any
 
 
 def prepare_process() -> None:
-    """Sets up the sample's own process: no program that imports or copies from it needs this."""
-    # The converter takes half the time of OpenVINO's import, and reports it over the network
+    """Prepares this process for the sample; a program that copies from it needs none of this."""
+    # `import openvino` skips its model converter, which takes longer to import than all the rest
+    # and sends usage statistics to Google Analytics
     sys.modules["openvino.tools.ovc"] = None  # type: ignore[assignment]
-    # numpy would start a thread a core, which takes a tenth of a short run
+    # numpy starts no thread per core, which takes a tenth of a short run
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    # The sample says itself which file OpenCV cannot read
+    # OpenCV prints no warnings of its own: they do not name the file
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
-    # Ctrl-C ends it at once, even inside OpenVINO, unless the parent process ignores Ctrl-C
+    # Ctrl-C ends the process at once, even inside OpenVINO, unless the parent ignores Ctrl-C
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
@@ -62,12 +64,12 @@ def classify_images(args: argparse.Namespace) -> int:
     log_detail(f"Files were added: {len(files)}", *(f"    {file}" for file in files))
     images = [image for file in files for image in list_images(file)]
 
-    # Step 1. Create the core: it finds the devices
+    # Step 1. Create the core (ov.Core), which finds the devices
     log("Creating OpenVINO Runtime Core")
     core = ov.Core()
     add_plugins_and_extensions(core, args)
 
-    # Step 2. Read the model
+    # Step 2. Read the model (read_model)
     with on_error(f"Cannot read the model {args.model}"):
         model_path = find_model_file(args.model)
         log(f"Reading the model: {model_path}")
@@ -75,11 +77,11 @@ def classify_images(args: argparse.Namespace) -> int:
     log_detail(*describe(model), "Read input images")
 
     with on_error(f"Cannot use the model {model_path}"):
-        # Step 3. Build the preprocessing into the model (PrePostProcessor), for the device to run
+        # Step 3. Add the preprocessing to the model (PrePostProcessor), for the device to run
         settings = read_settings(args, model)
         check_model(model)
         clamp_before_16_bits(model)
-        output_type = model.output().element_type.get_type_name()  # now: it becomes f32
+        output_type = model.output().element_type.get_type_name()  # before it becomes f32
         model = build_preprocessing(
             model,
             find_layout(model),
@@ -91,7 +93,8 @@ def classify_images(args: argparse.Namespace) -> int:
             sigmoid=settings.sigmoid,
         )
 
-        # Step 4. Set the batch size (ov.set_batch): all images, or equal parts up to a limit
+        # Step 4. Set the batch size (ov.set_batch) by the image count. Up to 8 images are one
+        # batch: give -b 1 to see several requests at work
         wanted_size = args.batch_size or default_batch_size(len(images))
         batch_size = apply_batch_size(model, wanted_size)
         class_count = count_classes(model, batch_size, output_type, args.softmax)
@@ -99,24 +102,25 @@ def classify_images(args: argparse.Namespace) -> int:
     log_detail(f"Set batch size {batch_size}", *describe(model))
     labels = read_labels(args.labels, settings.labels, model_path, class_count)
 
-    # Step 5. Start to read the images into tensors (ov.Tensor), while the model is compiled
+    # Step 5. Start to read the images into tensors (ov.Tensor), on threads, during step 6
     reader = ImageReader(settings.crop_ratio, args.antialias)
     with on_error(f"Cannot read images in batches of {batch_size}"):
         batches = read_ahead(images, model.input().shape, reader.read)
 
-    # Step 6. Compile the model for the device, and create infer requests
+    # Step 6. Compile the model (compile_model) and create infer requests (ov.AsyncInferQueue)
     log("Loading the model to the plugin")
     log_detail(f"Loading model to the device {args.device}")
     iterations = args.number_iter or 1
     run_count = math.ceil(len(images) / batch_size) * iterations
-    request_count = min(args.number_infer_requests, run_count)  # 0: what is best for the device
+    request_count = min(args.number_infer_requests, run_count)  # 0 lets the device choose
     config = compile_config(args, one_at_a_time=run_count == 1 or request_count == 1)
     with on_device_error(core, args.device):
         compiled_model = core.compile_model(model, args.device, config)
         queue = ov.AsyncInferQueue(compiled_model, request_count)
     log_detail("Create infer request")
 
-    # Step 7. Infer asynchronously, and print the tables of one batch while others are inferred
+    # Step 7. Infer asynchronously (set_callback, start_async, wait_all: see infer_in_order), and
+    # print the tables of one batch while others are inferred
     log("Starting inference in asynchronous mode")
     start = time.perf_counter()
     done_count = 0
@@ -135,7 +139,7 @@ def classify_images(args: argparse.Namespace) -> int:
                 log_progress(done_count, len(images))
     seconds = time.perf_counter() - start  # of inference, waiting for images, and printing
 
-    # Step 8. Report
+    # Step 8. Report (profiling_info)
     log_detail("Completed async requests execution")
     if args.perf_counts:
         log_perf_counts(queue[0].profiling_info)
@@ -147,19 +151,30 @@ def classify_images(args: argparse.Namespace) -> int:
     return 1 if unread_count else 0
 
 
-# Pieces to copy: each needs only the imports, and the functions that README names with it
+# Pieces to copy. Each needs the imports and nothing else of this file, except that
+#   infer_in_order needs keep_output and callback_on,
+#   build_preprocessing needs check_element_types and add_integer_arithmetic,
+#   decode needs decode_into, resize needs resize_rows and filter_weights
 
 
 def infer_in_order(
     queue: ov.AsyncInferQueue, inputs: Iterable[tuple]
 ) -> Iterator[tuple[Any, np.ndarray]]:
-    """Infers the tensor of each (key, tensor) in `inputs`; yields (key, output) in their order.
+    """Infers the tensor of each (key, tensor) in `inputs`; yields (key, output) in the same order.
 
-    `queue` is of a model with one input and one output. An array is copied, and may be refilled
-    for the next input. An ov.Tensor is used in place: leave it alone until its result is there,
-    which may be after many more inputs were taken.
+    Without what guards it, this is the pattern:
+
+        queue.set_callback(keep_output)               # called when a request is done
+        for key, tensor in inputs:
+            future = Future()
+            queue.start_async(tensor, (future, tensor))  # waits only while no request is idle
+            started.append((key, future))
+        queue.wait_all()                              # raises if an inference failed
+
+    `queue` is of a model with one input and one output. An array is copied. An ov.Tensor is used in
+    place: do not refill it before its own result is there. Results come when the next input does.
     Raises what `inputs` raises, TypeError if an input does not fit the model, RuntimeError if
-    inference fails: make a new queue then. Outputs of a type that numpy lacks come as raw bits.
+    inference fails: make a new queue then. bf16 and other types without numpy's come as raw bits.
     https://docs.openvino.ai/2026/api/ie_python_api/_autosummary/openvino.AsyncInferQueue.html
     """
     port = queue[0].model_inputs[0]
@@ -168,50 +183,53 @@ def infer_in_order(
         for key, data in inputs:
             if isinstance(data, ov.Tensor):
                 tensor = data
-            else:  # "equiv" changes the byte order, which ov.Tensor ignores, and nothing else
+            else:  # "equiv" allows another byte order, which ov.Tensor would ignore, but no cast
                 dtype = port.element_type.to_dtype()
                 tensor = ov.Tensor(np.asarray(data).astype(dtype, casting="equiv"))
-            fits = port.partial_shape.compatible(ov.PartialShape(tensor.shape))
-            if not fits or tensor.element_type != port.element_type:
-                # start_async would raise as well, but lose a request, and block when none is left
+            has_its_type = tensor.element_type == port.element_type
+            has_its_shape = port.partial_shape.compatible(ov.PartialShape(tensor.shape))
+            if not has_its_type or not has_its_shape:
+                # start_async would raise too, but never free the request that it took for it
                 raise TypeError(f"{tensor} does not fit the input {port}")
 
             future: Future = Future()
-            queue.start_async(tensor, userdata=(future, tensor))  # waits for an idle request only
+            queue.start_async(tensor, userdata=(future, tensor))
             started.append((key, future))
-            if len(started) > 8 * len(queue):  # results pile up behind a slow one
+            if len(started) > 8 * len(queue):  # behind a slow request results pile up in memory
                 queue.wait_all()
             while started and started[0][1].done():
-                key, future = started.popleft()
-                yield key, future.result()
+                first_key, first_future = started.popleft()
+                yield first_key, first_future.result()
         queue.wait_all()
         for key, future in started:
-            yield key, future.result(timeout=0)  # it is done, unless the callback was replaced
+            yield key, future.result(timeout=0)  # TimeoutError if somebody replaced the callback
 
 
 def keep_output(request: ov.InferRequest, userdata: tuple[Future, ov.Tensor]) -> None:
     """The callback: OpenVINO calls it on a thread of its own when `request` is done."""
-    future, _ = userdata  # the tensor is there to be kept as long as the request reads it
+    future, _ = userdata  # the tensor is in it to stay alive while the request reads it
     try:
         output = request.get_output_tensor().data.copy()  # the next run overwrites the tensor
         future.set_result(output)
-    except Exception as error:  # one that escapes ends the process when the queue is used again
-        future.set_exception(error.with_traceback(None))  # a traceback would hold the callback
+    except Exception as error:
+        # If it left the callback, the second call on the queue from then on would end the process.
+        # Its traceback refers to the callback, which is to be released
+        future.set_exception(error.with_traceback(None))
 
 
 @contextmanager
 def callback_on(
     queue: ov.AsyncInferQueue, callback: Callable[[ov.InferRequest, Any], None]
 ) -> Iterator[None]:
-    """Sets `callback`; at the end waits until all requests are done and OpenVINO has released it.
+    """Sets the callback of `queue`; at the end waits until OpenVINO is done with it.
 
-    OpenVINO's thread releases it shortly after its request is done, and needs the GIL for that. If
-    the compiled model is deleted in that moment, the program deadlocks; if Python exits, it aborts
-    (OpenVINO 2026.4). Raises RuntimeError while another caller uses `queue`: with two, from several
-    threads, results are mixed up, and the process may hang or crash.
+    A thread of OpenVINO's drops its reference to the callback shortly after the request is done,
+    and needs the GIL for that. If the compiled model is deleted in that moment, the program
+    deadlocks; if Python exits, it aborts (OpenVINO 2026.4). Raises RuntimeError while somebody else
+    uses `queue`: used from two threads, it mixes up results, hangs or crashes.
     """
-    user = object()
-    if vars(queue).setdefault("user", user) is not user:  # one step, which no thread can interrupt
+    owner = object()
+    if vars(queue).setdefault("callback_owner", owner) is not owner:  # atomic: test and set
         raise RuntimeError("the queue is in use: end what uses it first, or make a second queue")
     callback_threads = set()
     released = threading.Event()
@@ -228,20 +246,21 @@ def callback_on(
             for request in queue:
                 with suppress(RuntimeError):  # a failed request raises again
                     request.wait()
-            queue.set_callback(lambda request, userdata: None)
+            queue.set_callback(lambda request, userdata: None)  # in place of `watched`
             released.wait(timeout=1)
         finally:
-            del vars(queue)["user"]
+            del vars(queue)["callback_owner"]
 
-    finish = weakref.finalize(queue, end)  # also when Python exits before this function is left
-    weakref.finalize(watched, released.set)
+    weakref.finalize(watched, released.set).atexit = False  # when nothing refers to it any more
+    finish = weakref.finalize(queue, end)  # an exit handler that goes away when it was called
     try:
         queue.set_callback(watched)
-        del watched  # only OpenVINO holds it now
+        del watched  # from here on only OpenVINO refers to it
         yield
     finally:
         if threading.get_ident() in callback_threads:
-            # The garbage collector ran within the callback, and `end` would wait for this thread
+            # The garbage collector, run within the callback, closes a generator that waits in
+            # `yield`: on this thread `end` would wait for itself
             threading.Thread(target=finish).start()
         else:
             finish()
@@ -259,8 +278,9 @@ def build_preprocessing(
 ) -> ov.Model:
     """Adds preprocessing to `model`, so that it takes images as OpenCV decodes them: u8 [N,H,W,C].
 
-    `model` has one input, an image in `layout` ("NCHW" or "NHWC"). It is modified: use the one that
-    is returned, whose output is f32. The device runs, in this order:
+    `model` has one input, an image in `layout`: "NCHW", "NHWC" or as ov.Layout writes it, such as
+    "[N,C,H,W]". It is modified: use the one that is returned, whose output is f32. The device runs,
+    in this order:
 
     - `reverse_channels` turns BGR into RGB;
     - `clamp` limits the pixels to (lowest, highest);
@@ -276,10 +296,11 @@ def build_preprocessing(
     check_element_types(model, softmax)
     ppp = PrePostProcessor(model)
     ppp.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
-    ppp.input().model().set_layout(ov.Layout(layout))
+    ppp.input().model().set_layout(ov.Layout(layout))  # it converts one layout into the other
 
     steps = ppp.input().preprocess()
-    if reverse_channels:  # pixels[..., ::-1]: OpenVINO 2026 loses its own step in some graphs
+    if reverse_channels:
+        # As pixels[:, :, :, -1:-5:-1]. OpenVINO 2026 loses steps.reverse_channels() in some graphs
         steps.custom(lambda pixels: ops.slice(pixels, [-1], [-5], [-1], axes=[3]).output(0))
     steps.convert_element_type(ov.Type.f32)
     if clamp is not None:
@@ -338,33 +359,30 @@ def add_integer_arithmetic(model: ov.Model, ppp: PrePostProcessor, has_mean_or_s
 
 
 def apply_batch_size(model: ov.Model, batch_size: int) -> int:
-    """Sets the batch of `model`, whose input has a layout with N; returns the size it then has.
+    """Sets the batch size of `model` and returns the one that it accepted.
 
-    That is its own where the graph allows no other: a Reshape in it may fix the batch. Raises
-    RuntimeError without a layout, ValueError if the output's first dimension is not the batch.
+    Some graphs accept only their own, which a Reshape in them fixes. Raises RuntimeError if the
+    input has no layout with N, ValueError if the output's first dimension is not the batch.
     https://docs.openvino.ai/2026/openvino-workflow/running-inference/model-input-output/changing-input-shape.html
     """
     own_batch = ov.get_batch(model)
-    axes = find_batch_axes(model)
-    if 0 not in axes:
+    probe = 99_991  # a size that no other dimension has
+    with suppress(RuntimeError):  # the graph accepts its own batch only
+        ov.set_batch(model, probe)
+    axes = [axis for axis, size in enumerate(model.output().partial_shape) if size == probe]
+    output_follows_batch = 0 in axes
+    if not output_follows_batch:
         batch_size = own_batch.get_length() if own_batch.is_static else 1
     ov.set_batch(model, batch_size)
 
     shape = model.output().partial_shape
     begins_with_batch = shape.rank.get_length() > 0 and shape[0] == batch_size
     layout = ov.layout_helpers.get_layout(model.output())
-    is_stated_elsewhere = layout.has_name("N") and layout.get_index_by_name("N") != 0
-    if not begins_with_batch or axes not in ([], [0]) or is_stated_elsewhere:
+    states_another_axis = layout.has_name("N") and layout.get_index_by_name("N") != 0
+    follows_elsewhere = any(axis != 0 for axis in axes)
+    if not begins_with_batch or follows_elsewhere or states_another_axis:
         raise ValueError(f"the first dimension of its output {shape} is not the batch")
     return batch_size
-
-
-def find_batch_axes(model: ov.Model) -> list[int]:
-    """Returns the axes of the output of `model` that follow its batch; leaves its batch changed."""
-    probe = 99_991  # a size that no other dimension has
-    with suppress(RuntimeError):  # the graph allows no other batch than its own
-        ov.set_batch(model, probe)
-    return [axis for axis, size in enumerate(model.output().partial_shape) if size == probe]
 
 
 def decode(
@@ -418,7 +436,7 @@ def decode_into(buffer: np.ndarray, path: str, flags: int) -> np.ndarray | None:
     return pixels if is_decoded else None
 
 
-def center_crop(pixels: np.ndarray, width: int, height: int, ratio: float) -> np.ndarray:
+def center_crop(pixels: np.ndarray, width: int, height: int, ratio: float | Fraction) -> np.ndarray:
     """Returns a view of the center of `pixels` [H,W,...], in the proportions `width`:`height`.
 
     It is the largest such part, scaled by `ratio`, which is above 0 and at most 1.
@@ -429,6 +447,90 @@ def center_crop(pixels: np.ndarray, width: int, height: int, ratio: float) -> np
     top = (pixels.shape[0] - crop_height) // 2
     left = (pixels.shape[1] - crop_width) // 2
     return pixels[top : top + crop_height, left : left + crop_width]
+
+
+def resize(
+    pixels: np.ndarray,
+    width: int,
+    height: int,
+    cubic: bool = False,
+    box: tuple[float, float, float, float] | None = None,
+) -> np.ndarray:
+    """Resizes u8 `pixels` [H,W] or [H,W,C] as Pillow does, with its BILINEAR or BICUBIC filter.
+
+    torchvision, timm, Hugging Face and Ultralytics resize with Pillow. 996 of 1000 values are
+    Pillow 12's, the others differ by 1, rarely 2; cv2.resize, which skips pixels where an image
+    shrinks, differs by 8 on average (32 photos of 1280x960 with grain, to 224x224).
+    `box` is Pillow's too: (left, top, right, bottom), in pixels and fractions of them, of the part
+    to take. Pixels around it count at its edges, as where the whole is resized.
+    https://pillow.readthedocs.io/en/stable/reference/Image.html#PIL.Image.Image.resize
+    """
+    left, top, right, bottom = box or (0, 0, pixels.shape[1], pixels.shape[0])
+    reach = 2 * max(1, (right - left) / width, (bottom - top) / height) + 1  # of the filter
+    x, y = max(0, int(left - reach)), max(0, int(top - reach))
+    pixels = pixels[y : int(bottom + reach) + 1, x : int(right + reach) + 1]
+
+    columns = resize_rows(cv2.transpose(pixels), width, left - x, right - x, cubic)
+    return resize_rows(cv2.transpose(columns), height, top - y, bottom - y, cubic)
+
+
+def resize_rows(
+    pixels: np.ndarray, count: int, start: float, end: float, cubic: bool
+) -> np.ndarray:
+    """Makes `count` rows of those of `pixels` [H,W] or [H,W,C] between `start` and `end`."""
+    rows = pixels.reshape(len(pixels), -1)
+    weights = filter_weights(len(rows), count, start, end, cubic)
+    resized = np.empty((count, rows.shape[1]), np.uint8)
+    for first in range(0, count, 6):  # a few at once: the weights of many are mostly zeros
+        used = np.flatnonzero(weights[first : first + 6].any(axis=0))
+        part = slice(used[0], used[-1] + 1)
+        sums = weights[first : first + 6, part] @ rows[part].astype(np.float32)
+        resized[first : first + 6] = np.clip(sums + 0.5, 0, 255)
+    return resized.reshape(count, *pixels.shape[1:])
+
+
+def filter_weights(length: int, count: int, start: float, end: float, cubic: bool) -> np.ndarray:
+    """Returns Pillow's weights f32 [count,length]: how much each row counts for each new one."""
+    scale = (end - start) / count
+    stretch = max(1, scale)  # where an image shrinks, the filter covers all its pixels
+    reach = (2 if cubic else 1) * stretch
+    centers = start + scale * (np.arange(count)[:, np.newaxis] + 0.5) - 0.5
+    taps = min(length, int(2 * reach) + 2)
+    near = np.clip(centers - reach, 0, length - taps).astype(int) + np.arange(taps)
+
+    x = np.abs(near - centers) / stretch
+    if cubic:  # Keys' filter with a = -0.5
+        inner = (1.5 * x - 2.5) * x * x + 1
+        outer = ((2.5 - 0.5 * x) * x - 4) * x + 2
+        kernel = np.where(x < 1, inner, np.where(x < 2, outer, 0))
+    else:
+        kernel = np.maximum(0, 1 - x)
+    weights = np.zeros((count, length), np.float32)
+    np.put_along_axis(weights, near, kernel / kernel.sum(axis=1, keepdims=True), axis=1)
+    return weights
+
+
+def center_box(
+    pixels: np.ndarray, width: int, height: int, ratio: float | Fraction
+) -> tuple[float, float, float, float]:
+    """Returns the `box` for `resize` that gives torchvision's Resize followed by its CenterCrop.
+
+    Resize makes the shorter side of `pixels` [H,W,...] the model's over `ratio`, rounded down as
+    timm does: 256 for 224 and 0.875, 232 for 224 and Fraction(224, 232). The box is what becomes
+    the central `width` and `height`.
+    https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.CenterCrop.html
+    """
+    old_height, old_width = pixels.shape[:2]
+    if old_width * height >= old_height * width:
+        new_height = math.floor(height / ratio)
+        new_width = new_height * old_width // old_height
+    else:
+        new_width = math.floor(width / ratio)
+        new_height = new_width * old_height // old_width
+    left = round((new_width - width) / 2)
+    top = round((new_height - height) / 2)
+    x_scale, y_scale = old_width / new_width, old_height / new_height
+    return left * x_scale, top * y_scale, (left + width) * x_scale, (top + height) * y_scale
 
 
 def read_ahead(
@@ -451,21 +553,21 @@ def read_ahead(
         while batch := list(islice(remaining, shape[0])):
             tensor = ov.Tensor(ov.Type.u8, ov.Shape(shape))
             tensor.data.fill(0)
-            reads = [pool.submit(read, item, row) for item, row in zip(batch, tensor.data)]
-            yield batch, tensor, reads
+            jobs = [pool.submit(read, item, row) for item, row in zip(batch, tensor.data)]
+            yield batch, tensor, jobs
 
-    batches = start_batches()
-    # Ahead of the batch that is waited for: one more, and an item for each core. With less, 64
-    # cores decoded at 0.29 of their speed (tests/benchmark.py cores)
-    reading = deque(islice(batches, 1 + math.ceil(cores / shape[0])))
+    starting = start_batches()  # each next() starts a batch
+    # One batch, and an item for each core, ahead of the one that is waited for: three batches kept
+    # 64 cores at 0.29 of their speed (tests/benchmark.py cores)
+    started = deque(islice(starting, 1 + math.ceil(cores / shape[0])))
 
     def finish_batches() -> Iterator[tuple[list, ov.Tensor]]:
         try:
-            while reading:
-                batch, tensor, reads = reading.popleft()
-                reading.extend(islice(batches, 1))
-                for started in reads:
-                    started.result()
+            while started:
+                batch, tensor, jobs = started.popleft()
+                started.extend(islice(starting, 1))
+                for job in jobs:
+                    job.result()
                 yield batch, tensor
         finally:
             pool.shutdown(cancel_futures=True)
@@ -535,9 +637,10 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
     add("--scale_values", type=scale_values, metavar="A,B,C",
         help="Optional. Values to divide by after that: 58.4,57.1,57.4.")
     add("--center_crop", type=ratio_up_to_1, metavar="RATIO",
-        help="Optional. Classify the center, RATIO of the shorter side.")
-    add("--antialias", action="store_true",
-        help="Optional. Average pixels where an image shrinks, as PyTorch does.")
+        help="Optional. Classify the center, RATIO of the shorter side: 0.875, 224/232.")
+    add("--antialias", nargs="?", const="bilinear", choices=("bilinear", "bicubic"),
+        help="Optional. Resize as Pillow does, and with it PyTorch; before --center_crop, not "
+        "after it. Default filter is bilinear. Without it: as OpenCV does.")
     add("--softmax", action="store_true",
         help="Optional. Turn the model's outputs (logits) into probabilities.")
     add("--infer_precision", choices=("f32", "f16", "bf16"),
@@ -581,10 +684,10 @@ def integer(text: str, least: int) -> int:
     raise argparse.ArgumentTypeError(f"must be {expected}, not '{text}'")
 
 
-def ratio_up_to_1(text: str) -> float:
-    with suppress(ValueError):
-        if 0 < float(text) <= 1:
-            return float(text)
+def ratio_up_to_1(text: str) -> Fraction:
+    with suppress(ValueError, ZeroDivisionError):
+        if re.fullmatch(r"[\d./]{1,20}", text) and 0 < Fraction(text) <= 1:
+            return Fraction(text)
     raise argparse.ArgumentTypeError(f"must be above 0, at most 1, not '{text}'")
 
 
@@ -732,9 +835,9 @@ def list_images(path: str) -> list[Image]:
 class ImageReader:
     """Reads images for `read_ahead`."""
 
-    def __init__(self, crop_ratio: float | None, antialias: bool) -> None:
+    def __init__(self, crop_ratio: Fraction | None, antialias: str | None) -> None:
         self.crop_ratio = crop_ratio
-        self.antialias = antialias
+        self.antialias = antialias  # "bilinear", "bicubic" or None
         self.last_decoded = threading.local()  # its `pixels`: the memory for this thread's next
 
     def read(self, image: Image, row: np.ndarray) -> None:
@@ -743,15 +846,21 @@ class ImageReader:
         try:
             check_format(image)
             pixels = self.decode(image, channels)
-            if self.crop_ratio:
-                pixels = center_crop(pixels, width, height, self.crop_ratio)
-            is_enlarged = pixels.shape[0] < height or pixels.shape[1] < width
-            averages = self.antialias and not is_enlarged
-            interpolation = cv2.INTER_AREA if averages else cv2.INTER_LINEAR
-            resized = cv2.resize(pixels, (width, height), interpolation=interpolation)
+            if self.antialias:
+                resized = self.resize_then_crop(pixels, width, height)
+            else:
+                if self.crop_ratio:
+                    pixels = center_crop(pixels, width, height, self.crop_ratio)
+                resized = cv2.resize(pixels, (width, height))
             row[:] = resized.reshape(row.shape)
         except Exception as error:
             image.error = error_text(error)
+
+    def resize_then_crop(self, pixels: np.ndarray, width: int, height: int) -> np.ndarray:
+        box = None
+        if self.crop_ratio:
+            box = center_box(pixels, width, height, self.crop_ratio)
+        return resize(pixels, width, height, cubic=self.antialias == "bicubic", box=box)
 
     def decode(self, image: Image, channels: int) -> np.ndarray:
         """Returns u8 [H,W,3] for three channels, [H,W] for one."""
@@ -822,13 +931,13 @@ def add_plugins_and_extensions(core: ov.Core, args: argparse.Namespace) -> None:
 
 
 def find_model_file(path: str) -> str:
-    """Returns what `read_model` takes: of a folder with one .xml file, as of Ultralytics, that."""
+    """Returns what `read_model` takes: for a folder that holds one .xml file, that file."""
     name = os.path.basename(path).lower()
     if name == "saved_model.pb":
         folder = os.path.dirname(path) or "."
         raise ValueError(f"give the SavedModel's folder: -m {shlex.quote(folder)}")
     if name.endswith((".keras", ".h5", ".pt", ".pth")):
-        raise ValueError("give what Keras' export or torch.onnx.export makes")
+        raise ValueError("convert it first: README.md, under 'Your own model', shows how")
     if not os.path.isdir(path) or os.path.exists(os.path.join(path, "saved_model.pb")):
         return path
     names = sorted(name for name in os.listdir(path) if not name.startswith("."))
@@ -869,7 +978,7 @@ def check_counts(model: ov.Model) -> None:
         names = ", ".join(name_of(port) for port in model.outputs)
         raise ValueError(
             f"Models with only 1 input and output are supported, not {counts} ({names}). "
-            f"{CHANGE_A_MODEL} keeps one output"
+            f"{CHANGE_A_MODEL} to keep one output"
         )
     if model.get_variables():
         raise ValueError("it keeps a state from one inference to the next (ReadValue, Assign)")
@@ -893,7 +1002,7 @@ def check_input(model: ov.Model) -> None:
     if size_of["C"].is_static and size_of["C"] not in (1, 3):
         raise ValueError(f"only 1 or 3 channels are supported, its input {layout} is {shape}")
     if any(size_of[letter].is_dynamic for letter in "CHW"):
-        text = f"its input {layout} is {shape}, of no fixed size. {CHANGE_A_MODEL} gives it one"
+        text = f"its input {layout} is {shape}, of no fixed size. {CHANGE_A_MODEL} to give it one"
         if resizes_images(model):
             text += (
                 "; but it resizes images itself, and images stretched before that may change class"
@@ -924,7 +1033,7 @@ def find_layout(model: ov.Model) -> str:
 def count_classes(model: ov.Model, batch_size: int, output_type: str, softmax: bool) -> int:
     """Returns the classes of an output of [N,C], [N,C,1,1] or [N,1,1,C].
 
-    Raises ValueError for what would be printed as the probability of class 0, and is none.
+    Raises ValueError if the only value is no probability.
     """
     shape = model.output().partial_shape
     if shape.is_dynamic:
@@ -983,8 +1092,8 @@ class Settings:
     scale: list[float] | None
     sigmoid: bool
     is_multiclass: bool  # whether the probabilities of all classes add up to 1
-    crop_ratio: float | None
-    labels: list[str] | None  # those of model_info only
+    crop_ratio: Fraction | None
+    labels: list[str] | None  # those in model_info, unless --labels is given
 
 
 NO = ("NO", "False")
@@ -1031,16 +1140,18 @@ def read_settings(args: argparse.Namespace, model: ov.Model) -> Settings:
         return stated
 
     settings = Settings(
-        reverse_channels=choose(
-            "reverse_input_channels", info.get("reverse_input_channels") in YES
+        reverse_channels=bool(
+            choose("reverse_input_channels", info.get("reverse_input_channels") in YES)
         ),
         clamp=intensity.clamp,
         mean=choose("mean_values", mean),
         scale=choose("scale_values", scale),
         sigmoid=is_multilabel and not args.softmax,
         is_multiclass=not (is_multilabel or is_hierarchical),
-        crop_ratio=choose("center_crop", 1.0 if info.get("resize_type") == "crop" else None),
-        labels=choose("labels", info.get("labels", "").split()),
+        crop_ratio=choose(
+            "center_crop", Fraction(1) if info.get("resize_type") == "crop" else None
+        ),
+        labels=None if args.labels else choose("labels", info.get("labels", "").split()),
     )
     warn_of_values_for_0_to_1(settings, model)
     return settings
@@ -1061,11 +1172,11 @@ def read_model_info(model: ov.Model) -> dict[str, str]:
 
 
 def not_embedded(info: dict[str, str], resizes: bool) -> dict[str, str]:
-    """Returns the part of `info` that is still to be done for a graph that does the rest."""
-    left = ["labels", "multilabel", "hierarchical"]
+    """Returns the part of `info` that a graph with embedded preprocessing does not do."""
+    remaining = ["labels", "multilabel", "hierarchical"]
     if resizes:
-        left.append("resize_type")
-    return {name: text for name, text in info.items() if name in left}
+        remaining.append("resize_type")  # the graph resizes, and the sample has to crop before
+    return {name: text for name, text in info.items() if name in remaining}
 
 
 def without_unsupported(info: dict[str, str]) -> dict[str, str]:
@@ -1157,7 +1268,7 @@ def read_labels(
     if labels is not None and len(labels) != class_count:
         log_warning(
             f"{path or 'model_info'} has {len(labels)} labels, the model {class_count} classes: "
-            "no label is printed. Expected: a label a line in class id order, no header, "
+            "no label is printed. Expected: one label per line in class id order, no header, "
             "no added 'background'"
         )
         return None
@@ -1209,7 +1320,7 @@ def on_device_error(core: ov.Core, device: str) -> Iterator[None]:
     except RuntimeError as error:
         available = f"available target devices: {', '.join(core.available_devices)}"
         message = f"Cannot load the model to the device '{device}' ({available})"
-        raise ValueError(f"{message}: {error_text(error)}") from error
+        raise SampleError(f"{message}: {error_text(error)}") from error
 
 
 def repeat(
@@ -1231,7 +1342,7 @@ CLOSING_LINE = (
     "This sample is an API example. "
     "Use the dedicated `benchmark_app` tool for any performance measurements."
 )
-CHANGE_A_MODEL = "README.md, under 'Change a model',"
+CHANGE_A_MODEL = "README.md, under 'Change a model', shows how"
 
 
 def log(*lines: str, prefix: str = "[ INFO ] ") -> None:
@@ -1259,13 +1370,19 @@ def log_to_stderr(text: str, end: str = "\n") -> None:
         sys.stderr = None  # type: ignore[assignment]
 
 
+class SampleError(Exception):
+    """Says what failed and why, in one line."""
+
+
 @contextmanager
 def on_error(message: str) -> Iterator[None]:
-    """Turns any error within it into a ValueError that says what failed, then why."""
+    """Raises any error within it as a SampleError that begins with `message`."""
     try:
         yield
+    except SampleError:
+        raise
     except Exception as error:
-        raise ValueError(f"{message}: {error_text(error)}") from error
+        raise SampleError(f"{message}: {error_text(error)}") from error
 
 
 # Lines of OpenVINO's that follow the one with the cause
@@ -1312,7 +1429,7 @@ def warn_of_batch(model: ov.Model, wanted_size: int, batch_size: int) -> None:
     if batch_size != wanted_size:
         log_warning(
             f"The model does not take the batch size {wanted_size}; it runs with batch size "
-            f"{batch_size}. {CHANGE_A_MODEL} makes its batch dynamic"
+            f"{batch_size}. {CHANGE_A_MODEL} to make the batch dynamic"
         )
     if batch_size > 1 and reduces_over_batch(model):
         log_warning(
