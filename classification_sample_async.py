@@ -3,8 +3,20 @@
 
     python classification_sample_async.py -m data/efficientnet-lite0.xml -i data/images
 
-`classify_images`, right below the imports, is the whole sample in eight steps. The pieces to copy
-follow it, first `infer_in_order`, which is the asynchronous part. The rest is for the command line:
+The asynchronous API in a few lines; `infer_in_order` is this with the checks that it needs:
+
+    queue = ov.AsyncInferQueue(compiled_model)         # a pool of infer requests
+    queue.set_callback(keep_output)                    # called when a request is done
+    for key, tensor in inputs:
+        future = Future()                              # will hold a copy of the output
+        queue.start_async(tensor, (future, tensor))    # waits only while no request is idle
+        started.append((key, future))
+    queue.wait_all()
+    for key, future in started:
+        yield key, future.result()
+
+`classify_images`, below the imports, is the whole sample in eight steps. The pieces to copy follow:
+first `infer_in_order`, the rest in the order of the steps. All after them is for the command line:
 options, images, checks of the model, labels, and what is printed.
 """
 
@@ -33,12 +45,12 @@ from typing import Any
 
 def prepare_process() -> None:
     """Prepares this process for the sample; a program that copies from it needs none of this."""
-    # `import openvino` skips its model converter, which takes longer to import than all the rest
-    # and sends usage statistics to Google Analytics
+    # None makes an import fail: OpenVINO then goes without its model converter, which would take
+    # longer to import than the rest of it, and send usage statistics to Google Analytics
     sys.modules["openvino.tools.ovc"] = None  # type: ignore[assignment]
-    # numpy starts no thread per core, which takes a tenth of a short run
+    # numpy would start a thread for each core, and a short run would take a tenth longer
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    # OpenCV prints no warnings of its own: they do not name the file
+    # OpenCV's own warnings do not name the file
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     # Ctrl-C ends the process at once, even inside OpenVINO, unless the parent ignores Ctrl-C
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
@@ -80,7 +92,7 @@ def classify_images(args: argparse.Namespace) -> int:
         # Step 3. Add the preprocessing to the model (PrePostProcessor), for the device to run
         settings = read_settings(args, model)
         check_model(model)
-        clamp_before_16_bits(model)
+        keep_16_bit_clamps(model)
         output_type = model.output().element_type.get_type_name()  # before it becomes f32
         model = build_preprocessing(
             model,
@@ -112,28 +124,32 @@ def classify_images(args: argparse.Namespace) -> int:
     log_detail(f"Loading model to the device {args.device}")
     iterations = args.number_iter or 1
     run_count = math.ceil(len(images) / batch_size) * iterations
-    request_count = min(args.number_infer_requests, run_count)  # 0 lets the device choose
-    config = compile_config(args, one_at_a_time=run_count == 1 or request_count == 1)
+    request_count = min(args.number_infer_requests, run_count)  # 0: the device chooses
+    mode = hint.PerformanceMode.THROUGHPUT
+    if run_count == 1 or request_count == 1:
+        mode = hint.PerformanceMode.LATENCY  # one request at a time
+    config = {hint.performance_mode: mode, **optional_properties(args)}
     with on_device_error(core, args.device):
         compiled_model = core.compile_model(model, args.device, config)
         queue = ov.AsyncInferQueue(compiled_model, request_count)
     log_detail("Create infer request")
 
-    # Step 7. Infer asynchronously (set_callback, start_async, wait_all: see infer_in_order), and
-    # print the tables of one batch while others are inferred
+    # Step 7. Infer asynchronously (set_callback, start_async, wait_all: see infer_in_order, below),
+    # and print the tables of one batch while others are inferred
     log("Starting inference in asynchronous mode")
     start = time.perf_counter()
     done_count = 0
     is_warned = False
     with on_error("Inference failed"):
-        results = infer_in_order(queue, repeat(batches, iterations))
+        results = infer_in_order(queue, repeat_batches(batches, iterations))
         for run_number, ((batch, iteration), output) in enumerate(results, start=1):
             log_detail(f"Completed {run_number} async request execution")
             if iteration == 0:
                 outputs = output.reshape(batch_size, class_count)[: len(batch)]  # without padding
-                is_warned = is_warned or warn_unless_probabilities(
-                    batch, outputs, output_type, settings.is_multiclass
-                )
+                if not is_warned:
+                    is_warned = warn_unless_probabilities(
+                        batch, outputs, output_type, settings.is_multiclass
+                    )
                 log_tables(batch, outputs, args.number_top, labels)
                 done_count += len(batch)
                 log_progress(done_count, len(images))
@@ -162,19 +178,11 @@ def infer_in_order(
 ) -> Iterator[tuple[Any, np.ndarray]]:
     """Infers the tensor of each (key, tensor) in `inputs`; yields (key, output) in the same order.
 
-    Without what guards it, this is the pattern:
-
-        queue.set_callback(keep_output)               # called when a request is done
-        for key, tensor in inputs:
-            future = Future()
-            queue.start_async(tensor, (future, tensor))  # waits only while no request is idle
-            started.append((key, future))
-        queue.wait_all()                              # raises if an inference failed
-
     `queue` is of a model with one input and one output. An array is copied. An ov.Tensor is used in
-    place: do not refill it before its own result is there. Results come when the next input does.
+    place: do not refill it before its own result is there. A finished result is yielded once the
+    next input has been started.
     Raises what `inputs` raises, TypeError if an input does not fit the model, RuntimeError if
-    inference fails: make a new queue then. bf16 and other types without numpy's come as raw bits.
+    inference fails: make a new queue then. Types that numpy lacks, such as bf16, come as raw bits.
     https://docs.openvino.ai/2026/api/ie_python_api/_autosummary/openvino.AsyncInferQueue.html
     """
     port = queue[0].model_inputs[0]
@@ -183,87 +191,40 @@ def infer_in_order(
         for key, data in inputs:
             if isinstance(data, ov.Tensor):
                 tensor = data
-            else:  # "equiv" allows another byte order, which ov.Tensor would ignore, but no cast
+            else:  # converts the byte order, which ov.Tensor ignores, and raises if types differ
                 dtype = port.element_type.to_dtype()
                 tensor = ov.Tensor(np.asarray(data).astype(dtype, casting="equiv"))
-            has_its_type = tensor.element_type == port.element_type
-            has_its_shape = port.partial_shape.compatible(ov.PartialShape(tensor.shape))
-            if not has_its_type or not has_its_shape:
-                # start_async would raise too, but never free the request that it took for it
+            is_of_type = tensor.element_type == port.element_type
+            is_of_shape = port.partial_shape.compatible(ov.PartialShape(tensor.shape))
+            if not is_of_type or not is_of_shape:
+                # start_async would raise too, but its request would be lost to the queue
                 raise TypeError(f"{tensor} does not fit the input {port}")
 
             future: Future = Future()
-            queue.start_async(tensor, userdata=(future, tensor))
+            queue.start_async(tensor, userdata=(future, tensor))  # waits while no request is idle
             started.append((key, future))
-            if len(started) > 8 * len(queue):  # behind a slow request results pile up in memory
+            if len(started) > 8 * len(queue):
+                # Results pile up behind a slow request. If it fails, only wait_all raises: its
+                # future never gets a result
                 queue.wait_all()
             while started and started[0][1].done():
                 first_key, first_future = started.popleft()
                 yield first_key, first_future.result()
         queue.wait_all()
         for key, future in started:
-            yield key, future.result(timeout=0)  # TimeoutError if somebody replaced the callback
+            yield key, future.result(timeout=0)  # all are done, unless the callback was replaced
 
 
 def keep_output(request: ov.InferRequest, userdata: tuple[Future, ov.Tensor]) -> None:
     """The callback: OpenVINO calls it on a thread of its own when `request` is done."""
-    future, _ = userdata  # the tensor is in it to stay alive while the request reads it
+    future, _ = userdata  # the tensor is there to stay alive while the request reads it
     try:
         output = request.get_output_tensor().data.copy()  # the next run overwrites the tensor
         future.set_result(output)
     except Exception as error:
-        # If it left the callback, the second call on the queue from then on would end the process.
-        # Its traceback refers to the callback, which is to be released
+        # An exception that leaves a callback ends the process at the second call on the queue
+        # after it. Without its traceback, which would keep the callback from being released
         future.set_exception(error.with_traceback(None))
-
-
-@contextmanager
-def callback_on(
-    queue: ov.AsyncInferQueue, callback: Callable[[ov.InferRequest, Any], None]
-) -> Iterator[None]:
-    """Sets the callback of `queue`; at the end waits until OpenVINO is done with it.
-
-    A thread of OpenVINO's drops its reference to the callback shortly after the request is done,
-    and needs the GIL for that. If the compiled model is deleted in that moment, the program
-    deadlocks; if Python exits, it aborts (OpenVINO 2026.4). Raises RuntimeError while somebody else
-    uses `queue`: used from two threads, it mixes up results, hangs or crashes.
-    """
-    owner = object()
-    if vars(queue).setdefault("callback_owner", owner) is not owner:  # atomic: test and set
-        raise RuntimeError("the queue is in use: end what uses it first, or make a second queue")
-    callback_threads = set()
-    released = threading.Event()
-
-    def watched(request: ov.InferRequest, userdata: Any) -> None:
-        callback_threads.add(threading.get_ident())
-        try:
-            callback(request, userdata)
-        finally:
-            callback_threads.remove(threading.get_ident())
-
-    def end() -> None:
-        try:
-            for request in queue:
-                with suppress(RuntimeError):  # a failed request raises again
-                    request.wait()
-            queue.set_callback(lambda request, userdata: None)  # in place of `watched`
-            released.wait(timeout=1)
-        finally:
-            del vars(queue)["callback_owner"]
-
-    weakref.finalize(watched, released.set).atexit = False  # when nothing refers to it any more
-    finish = weakref.finalize(queue, end)  # an exit handler that goes away when it was called
-    try:
-        queue.set_callback(watched)
-        del watched  # from here on only OpenVINO refers to it
-        yield
-    finally:
-        if threading.get_ident() in callback_threads:
-            # The garbage collector, run within the callback, closes a generator that waits in
-            # `yield`: on this thread `end` would wait for itself
-            threading.Thread(target=finish).start()
-        else:
-            finish()
 
 
 def build_preprocessing(
@@ -366,8 +327,8 @@ def apply_batch_size(model: ov.Model, batch_size: int) -> int:
     https://docs.openvino.ai/2026/openvino-workflow/running-inference/model-input-output/changing-input-shape.html
     """
     own_batch = ov.get_batch(model)
-    probe = 99_991  # a size that no other dimension has
-    with suppress(RuntimeError):  # the graph accepts its own batch only
+    probe = 99_991  # a size that no other dimension has shows which of the output's is the batch
+    with suppress(RuntimeError):  # the graph accepts its own batch only, and keeps it
         ov.set_batch(model, probe)
     axes = [axis for axis, size in enumerate(model.output().partial_shape) if size == probe]
     output_follows_batch = 0 in axes
@@ -461,8 +422,8 @@ def resize(
     torchvision, timm, Hugging Face and Ultralytics resize with Pillow. 996 of 1000 values are
     Pillow 12's, the others differ by 1, rarely 2; cv2.resize, which skips pixels where an image
     shrinks, differs by 8 on average (32 photos of 1280x960 with grain, to 224x224).
-    `box` is Pillow's too: (left, top, right, bottom), in pixels and fractions of them, of the part
-    to take. Pixels around it count at its edges, as where the whole is resized.
+    `box`, (left, top, right, bottom) in pixels and fractions of them, is the part to resize, as in
+    Pillow: its edges still see the pixels outside it.
     https://pillow.readthedocs.io/en/stable/reference/Image.html#PIL.Image.Image.resize
     """
     left, top, right, bottom = box or (0, 0, pixels.shape[1], pixels.shape[0])
@@ -557,8 +518,8 @@ def read_ahead(
             yield batch, tensor, jobs
 
     starting = start_batches()  # each next() starts a batch
-    # One batch, and an item for each core, ahead of the one that is waited for: three batches kept
-    # 64 cores at 0.29 of their speed (tests/benchmark.py cores)
+    # Reads ahead one batch, and an item for each core: with three batches only, 64 cores decoded
+    # at 0.29 of their speed (tests/benchmark.py cores)
     started = deque(islice(starting, 1 + math.ceil(cores / shape[0])))
 
     def finish_batches() -> Iterator[tuple[list, ov.Tensor]]:
@@ -579,6 +540,58 @@ def top_class_ids(probabilities: np.ndarray, number_top: int) -> np.ndarray:
     """Returns the ids of the most probable classes, in order; ties by lower id, NaN last."""
     descending = -probabilities.astype(float)  # unsigned integers have no negative
     return np.argsort(descending, kind="stable")[:number_top]
+
+
+@contextmanager
+def callback_on(
+    queue: ov.AsyncInferQueue, callback: Callable[[ov.InferRequest, Any], None]
+) -> Iterator[None]:
+    """Sets the callback of `queue`; at the end waits until OpenVINO has released it.
+
+    Skip it on a first reading: it works around faults of OpenVINO 2026.4. A thread of OpenVINO's
+    drops its reference to the callback shortly after the request is done, and needs the GIL for
+    that. If the compiled model is deleted in that moment, the program deadlocks; if Python exits,
+    it aborts. Used from two threads, a queue mixes up results, hangs or crashes: RuntimeError is
+    raised if somebody else uses it.
+    """
+    owner = object()
+    # One atomic step marks the queue, or finds another mark
+    if vars(queue).setdefault("callback_owner", owner) is not owner:
+        raise RuntimeError("the queue is in use: end what uses it first, or make a second queue")
+    callback_threads = set()
+    released = threading.Event()
+
+    def watched(request: ov.InferRequest, userdata: Any) -> None:
+        callback_threads.add(threading.get_ident())
+        try:
+            callback(request, userdata)
+        finally:
+            callback_threads.remove(threading.get_ident())
+
+    def end() -> None:
+        try:
+            for request in queue:
+                with suppress(RuntimeError):  # a failed request raises again
+                    request.wait()
+            queue.set_callback(lambda request, userdata: None)  # lets go of `watched`
+            released.wait(timeout=1)  # not longer: somebody else may hold it, such as a debugger
+        finally:
+            del vars(queue)["callback_owner"]
+
+    watch = weakref.ref(watched, lambda _: released.set())  # called when `watched` is freed
+    end_once = weakref.finalize(queue, end)  # runs when it is called, or else when Python exits
+    try:
+        queue.set_callback(watched)
+        del watched  # from here on only OpenVINO refers to it
+        yield
+    finally:
+        if threading.get_ident() in callback_threads:
+            # The garbage collector closes infer_in_order within the callback: `end` would wait for
+            # the request whose thread it runs on
+            threading.Thread(target=end_once).start()
+        else:
+            end_once()
+        del watch
 
 
 # The options
@@ -996,7 +1009,7 @@ def check_output(model: ov.Model) -> None:
 def check_input(model: ov.Model) -> None:
     shape = model.input().partial_shape
     if shape.rank != 4 or 0 in shape:
-        raise ValueError(f"an input of shape {shape} is no image: [N,C,H,W] or [N,H,W,C] is")
+        raise ValueError(f"an input of shape {shape} is not an image's: [N,C,H,W] or [N,H,W,C] is")
     layout = find_layout(model)
     size_of = dict(zip(layout[1:-1].split(","), shape))
     if size_of["C"].is_static and size_of["C"] not in (1, 3):
@@ -1037,7 +1050,7 @@ def count_classes(model: ov.Model, batch_size: int, output_type: str, softmax: b
     """
     shape = model.output().partial_shape
     if shape.is_dynamic:
-        raise ValueError(f"how many classes its output {shape} has shows only when it runs")
+        raise ValueError(f"the number of classes in its output {shape} is not known before it runs")
     count = math.prod(model.output().shape) // batch_size
     is_class_id = output_type in ("i16", "u16", "i32", "u32", "i64", "u64")
     if count == 1 and (is_class_id or softmax):
@@ -1048,11 +1061,11 @@ def count_classes(model: ov.Model, batch_size: int, output_type: str, softmax: b
     return count
 
 
-def clamp_before_16_bits(model: ov.Model) -> None:
-    """Keeps the clamp of each FakeQuantize with more levels than 8 bits have.
+def keep_16_bit_clamps(model: ov.Model) -> None:
+    """Adds what OpenVINO 2026.4 loses of a model that is quantized to 16 bits.
 
-    OpenVINO 2026.4 drops those of 65,536 levels, and with them a clamp that may stand for a ReLU:
-    quantized so by ONNX Runtime's quantize_static, LeNet read a 2 as 3 at 0.99999.
+    It removes each FakeQuantize of 65,536 levels, and with it the limits of its input, which may
+    stand for a ReLU: a LeNet so quantized by ONNX Runtime read a 2 as a 3.
     """
     for operation in model.get_ops():
         is_quantization = operation.get_type_name() == "FakeQuantize"
@@ -1299,17 +1312,16 @@ def read_label_file(path: str) -> list[str]:
 # The device
 
 
-def compile_config(args: argparse.Namespace, one_at_a_time: bool) -> dict[Any, Any]:
-    mode = hint.PerformanceMode.LATENCY if one_at_a_time else hint.PerformanceMode.THROUGHPUT
-    config = {hint.performance_mode: mode, enable_profiling: args.perf_counts}
+def optional_properties(args: argparse.Namespace) -> dict[Any, Any]:
+    properties: dict[Any, Any] = {enable_profiling: args.perf_counts}
     if args.infer_precision:
-        config[hint.inference_precision] = args.infer_precision
+        properties[hint.inference_precision] = args.infer_precision
     if args.cache_dir:
         with on_error(f"Cannot write to the cache folder {args.cache_dir}"):
             os.makedirs(args.cache_dir, exist_ok=True)
             tempfile.TemporaryFile(dir=args.cache_dir).close()  # OpenVINO is silent if it cannot
-        config[cache_dir] = args.cache_dir
-    return config
+        properties[cache_dir] = args.cache_dir
+    return properties
 
 
 @contextmanager
@@ -1323,7 +1335,7 @@ def on_device_error(core: ov.Core, device: str) -> Iterator[None]:
         raise SampleError(f"{message}: {error_text(error)}") from error
 
 
-def repeat(
+def repeat_batches(
     batches: Iterable[tuple[list, ov.Tensor]], iterations: int
 ) -> Iterator[tuple[tuple[list, int], ov.Tensor]]:
     """Yields ((batch, iteration), tensor) for each batch and each iteration, from 0 on."""
