@@ -578,7 +578,8 @@ def callback_on(
         finally:
             del vars(queue)["callback_owner"]
 
-    watch = weakref.ref(watched, lambda _: released.set())  # called when `watched` is freed
+    on_release = weakref.finalize(watched, released.set)  # runs when `watched` is freed,
+    on_release.atexit = False  # and only then: `end` has to wait for it also when Python exits
     end_once = weakref.finalize(queue, end)  # runs when it is called, or else when Python exits
     try:
         queue.set_callback(watched)
@@ -591,7 +592,6 @@ def callback_on(
             threading.Thread(target=end_once).start()
         else:
             end_once()
-        del watch
 
 
 # The options
