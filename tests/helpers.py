@@ -31,6 +31,7 @@ PHOTOS = sorted((DATA / "images").iterdir())
 SOURCE = SCRIPT.read_text(encoding="utf-8")
 TREE = ast.parse(SOURCE)
 FUNCTIONS = {node.name: node for node in TREE.body if isinstance(node, ast.FunctionDef)}
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMPILER = (
     shutil.which(os.environ.get("CXX", "c++")) or shutil.which("g++") or shutil.which("clang++")
 )
@@ -87,16 +88,76 @@ def run_python(*args, timeout=60, cwd=ROOT, env=(), prefix=()):
     )  # fmt: skip
 
 
+def line_of(heading):
+    """The number of the one line of the script that begins with `heading`."""
+    [number] = [n for n, line in enumerate(SOURCE.splitlines(), 1) if line.startswith(heading)]
+    return number
+
+
+def functions_to_copy():
+    """The names of the functions between the two headings, in their order."""
+    start, end = line_of("# Pieces to copy"), line_of("# The options")
+    return [name for name, node in FUNCTIONS.items() if start < node.lineno < end]
+
+
+def names_in(tree):
+    """The names in the code, without attributes, and without those in strings and comments."""
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+
+
+def companions(piece):
+    """The functions to copy that `piece` needs, directly or through another one."""
+    group = [piece]
+    for name in group:  # it grows on the way
+        used = names_in(FUNCTIONS[name])
+        group += [other for other in functions_to_copy() if other in used and other not in group]
+    return group[1:]
+
+
 def paste(path, pieces, program):
-    """Writes a file of the script's imports, the functions `pieces` of it, and `program`; returns its path."""
+    """Writes the script's imports, its functions `pieces` with their companions, and `program`."""
     imports = [node for node in TREE.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    names = dict.fromkeys(chain(*([piece, *companions(piece)] for piece in pieces)))
     lines = SOURCE.splitlines()
-    copied = [
-        lines[node.lineno - 1 : node.end_lineno]
-        for node in [*imports, *(FUNCTIONS[name] for name in pieces)]
-    ]
-    path.write_text("\n".join([*chain(*copied), program]), encoding="utf-8")
+    copied = []
+    for node in [*imports, *(FUNCTIONS[name] for name in names)]:
+        first = min([node.lineno, *(above.lineno for above in getattr(node, "decorator_list", []))])
+        copied += lines[first - 1 : node.end_lineno]
+    path.write_text("\n".join([*copied, program]), encoding="utf-8")
     return path
+
+
+def readme_section(heading):
+    """The text of README below `heading`, which begins with its #s, to the next of its level."""
+    level = heading.partition(" ")[0]
+    pattern = rf"^{re.escape(heading)}$(.*?)(?=^#{{2,{len(level)}}} |\Z)"
+    return re.search(pattern, README, flags=re.M | re.S)[1]
+
+
+def python_programs(text):
+    return re.findall(r"^```python\n(.*?)^```$", text, flags=re.M | re.S)
+
+
+KEEP_ONE_OUTPUT, GIVE_A_SIZE, FREE_THE_BATCH = range(3)  # the programs of "Change a model"
+
+
+def change_model(model, number, replaced=(), changed="changed.xml"):
+    """Runs program `number` of "Change a model" beside `model`; returns the path of the result.
+
+    `replaced` says which of its text is to be what, besides the names of the two files.
+    """
+    program = python_programs(readme_section("### Change a model"))[number]
+    names = {"model.onnx": model.name, "changed.xml": changed}
+    for old, new in {**names, **dict(replaced)}.items():
+        assert program.count(old) == 1, old
+        program = program.replace(old, new)
+    folder = os.getcwd()
+    os.chdir(model.parent)
+    try:
+        exec(program, {})
+    finally:
+        os.chdir(folder)
+    return model.with_name(changed)
 
 
 def at_once(function, *items):
