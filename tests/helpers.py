@@ -38,19 +38,7 @@ COMPILER = (
 COLUMNS = {"COLUMNS": "80"}  # argparse breaks its lines there
 
 # Each a file's or folder's; a shell would make something else of it without quotes.
-TRICKY_NAMES = [
-    "a b",
-    "it's",
-    'say "hi"',
-    "$HOME",
-    "$(exit 3)",
-    "a;b&c",
-    "back`tick",
-    "back\\slash",
-    "*",
-    "#1",
-    "t\u00fcr",
-]
+TRICKY_NAMES = ["a b", "it's", 'say "hi"', "$HOME"]
 
 
 def run(*args, **options):
@@ -147,10 +135,9 @@ def change_model(model, number, replaced=(), changed="changed.xml"):
     `replaced` says which of its text is to be what, besides the names of the two files.
     """
     program = python_programs(readme_section("### Change a model"))[number]
-    names = {"model.onnx": model.name, "changed.xml": changed}
-    for old, new in {**names, **dict(replaced)}.items():
-        assert program.count(old) == 1, old
-        program = program.replace(old, new)
+    new = {"model.onnx": model.name, "changed.xml": changed, **dict(replaced)}
+    assert all(program.count(old) == 1 for old in new)
+    program = re.sub("|".join(map(re.escape, new)), lambda old: new[old[0]], program)
     folder = os.getcwd()
     os.chdir(model.parent)
     try:
@@ -328,6 +315,16 @@ def channel_means(image, axes=(2, 3)):
 def softmax_of_means(image, axes=(2, 3)):
     """The output of a model that is quick to compile: the softmax of its channels' means over 64."""
     return ops.softmax(ops.divide(channel_means(image, axes), np.float32(64)), 1)
+
+
+def own_batch_raises(image):
+    """The means of the channels, by a Reshape that fits one image: another batch is refused."""
+    return ops.reshape(channel_means(image), np.array([1, 3]), special_zero=False)
+
+
+def own_batch_stays(image):
+    """As `own_batch_raises`, but another batch is taken, and makes more classes of it."""
+    return ops.reshape(channel_means(image), np.array([1, -1]), special_zero=False)
 
 
 def channel_means_or_failure(image):

@@ -138,7 +138,7 @@ def test_a_graph_that_keeps_its_own_batch(tmp_path):
     )
     warning = re.escape(
         "[ WARNING ] The model does not take the batch size 5; it runs with batch size 1. "
-        "README.md shows how to convert one with a dynamic batch\n"
+        "README.md, under 'Change a model', makes its batch dynamic\n"
     )
     results = classify("-m", model, "-i", *PHOTOS, *ON_GPU_IN_F32, stderr=warning)
     for photo, (name, rows) in zip(PHOTOS, results, strict=True):
@@ -168,7 +168,7 @@ def test_the_model_cache(tmp_path):
     folder = tmp_path / "made" / "cache"
 
     def tables_and_files():
-        results = classify("-m", LENET, "-i", DIGITS, "-d", "GPU", "-cdir", folder)
+        results = classify("-m", LENET, "-i", DIGITS, "-d", "GPU", "--cache_dir", folder)
         return results, {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
 
     first, written = tables_and_files()

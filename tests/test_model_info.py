@@ -357,7 +357,7 @@ def test_several_pictures_for_embedded_processing(tmp_path, channel_model, pictu
 def test_without_a_stated_size_a_dynamic_one_is_an_error(tmp_path, channel_model, picture, info):
     model = save_with_info(tmp_path / "embedded.xml", embedded(channel_model, True), **info)
     fails_with_one_line(
-        "-m", model, "-i", picture, naming=[model, "[1,?,?,3]", "model.reshape([1,H,W,3])"]
+        "-m", model, "-i", picture, naming=[model, "is [1,?,?,3], of no fixed size"]
     )
 
 
