@@ -145,7 +145,7 @@ def test_decode_says_what_is_wrong(tmp_path):
 
 
 def save_tiff(path, pixels, orientation=1):
-    """Saves `pixels` [H,W] or [H,W,RGB], of any type, uncompressed in one strip; returns the path."""
+    """Saves `pixels` [H,W] or [H,W,RGB], of any type, not compressed; returns the path."""
     height, width, channels = np.atleast_3d(pixels).shape
     data = pixels.astype(pixels.dtype.newbyteorder("<")).tobytes()
     sample_format = {"u": 1, "i": 2, "f": 3}[pixels.dtype.kind]
