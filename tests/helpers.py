@@ -1,4 +1,4 @@
-"""What the tests share: running the sample as a user does, reading its tables, and small real models."""
+"""What the tests share: runs of the sample, its tables, README's programs, small real models."""
 
 import ast
 import io
@@ -42,7 +42,7 @@ TRICKY_NAMES = ["a b", "it's", 'say "hi"', "$HOME"]
 
 
 def run(*args, **options):
-    """Runs the sample with `args`: in a process of its own if there are `options` for it, else in this one."""
+    """Runs the sample with `args`: as a process if there are `options` for it, else in this one."""
     return run_process(*args, **options) if options else run_here(*args)
 
 
@@ -68,7 +68,7 @@ def run_process(*args, prefix=(), **options):
 
 
 def run_python(*args, timeout=60, cwd=ROOT, env=(), prefix=()):
-    """Runs Python with `args`. Standard output and error come as text in which any byte survives."""
+    """Runs Python with `args`. Its output comes as text in which any byte survives."""
     return subprocess.run(
         [*prefix, sys.executable, *map(os.fspath, args)],
         capture_output=True, encoding="utf-8", errors="surrogateescape",
@@ -148,18 +148,18 @@ def change_model(model, number, replaced=(), changed="changed.xml"):
 
 
 def at_once(function, *items):
-    """[function(item) for item in items], two of them at a time, where each is a process of its own."""
+    """[function(item) for item in items], two at a time, where each is a process of its own."""
     with ThreadPoolExecutor(2) as pool:
         return list(pool.map(function, *items))
 
 
 def our_lines(stderr):
-    """The script's own lines: libraries print there too, and ours may come in the middle of one of theirs."""
+    """The script's own lines: ours may come in the middle of one that a library prints."""
     return re.findall(r"\[ (?:WARNING|ERROR) \] .*\n", stderr)
 
 
 def outputs_warning(text):
-    """The pattern of the warning about the model's outputs; `(LO to HI)` in `text` stands for any two numbers."""
+    """The pattern of the warning about the outputs; `(LO to HI)` stands for any two numbers."""
     number = r"-?[\d.]+(?:e[+-]\d+)?"
     return (
         re.escape(f"[ WARNING ] The model's outputs {text}\n")
@@ -176,7 +176,7 @@ NOT_ADDING_UP = outputs_warning("do not add up to 1 (LO to HI)")
 
 
 def classify(*args, stderr="", **options):
-    """Runs the sample, which must succeed and print what `stderr` matches to standard error; returns its tables."""
+    """Runs the sample, which must succeed and whose errors `stderr` matches; returns its tables."""
     done = run(*args, **options)
     assert done.returncode == 0, done.stderr
     assert re.fullmatch(stderr, done.stderr), done.stderr
@@ -211,7 +211,7 @@ def as_before_python_3_13(usage_message):
 
 
 def fails_with_one_line(*args, naming=(), **options):
-    """Exit status 1, no table, one `[ ERROR ]` line that has all of `naming` in it; returns the line."""
+    """Exit status 1, no table, one `[ ERROR ]` line with all of `naming` in it; returns that."""
     done = run(*args, **options)
     assert (done.returncode, tables(done.stdout)) == (1, [])
     assert re.fullmatch(r"\[ ERROR \] [^\n]+\n", done.stderr), done.stderr
@@ -250,7 +250,7 @@ def always(outputs, element_type=np.float32):
 
 
 def protobuf(*fields):
-    """A protocol buffer message of (number, value) pairs; the value is an integer, a text or a message."""
+    """A protocol buffer message of (number, value) pairs: an integer, a text or a message."""
 
     def varint(value):
         return bytes([value]) if value < 128 else bytes([value & 127 | 128]) + varint(value >> 7)
@@ -265,7 +265,7 @@ def protobuf(*fields):
 
 
 def save_saved_model(folder):
-    """Saves TensorFlow's kind of model, a folder, whose scores for images [1,8,8,3] are the means of the channels."""
+    """Saves TensorFlow's kind of model, for images [1,8,8,3]; it scores the channels' means."""
 
     def attribute(key, number, value):
         return 5, protobuf((1, key), (2, protobuf((number, value))))
@@ -313,7 +313,7 @@ def channel_means(image, axes=(2, 3)):
 
 
 def softmax_of_means(image, axes=(2, 3)):
-    """The output of a model that is quick to compile: the softmax of its channels' means over 64."""
+    """Softmax of the channels' means over 64: the output of a model that is quick to compile."""
     return ops.softmax(ops.divide(channel_means(image, axes), np.float32(64)), 1)
 
 
@@ -328,7 +328,7 @@ def own_batch_stays(image):
 
 
 def channel_means_or_failure(image):
-    """Its inference fails unless the image's brightest pixel is 3: that many rows fit into its reshape."""
+    """Fails unless the image's brightest pixel is 3: that many rows fit into its reshape."""
     brightest = ops.convert(
         ops.reduce_max(image, np.array([0, 1, 2, 3]), keep_dims=False), np.int64
     )
@@ -365,7 +365,7 @@ def idx(magic, *sizes, data=b""):
 
 
 def save_with_info(path, model, **info):
-    """Saves `model`, a path or what is loaded from one, with `info` in its model_info; returns the path."""
+    """Saves `model`, or that of a path, with `info` in its model_info; returns the path."""
     if not isinstance(model, ov.Model):
         model = ov.Core().read_model(model)
     for name, value in info.items():

@@ -1,4 +1,7 @@
-"""The device GPU. On a machine without one: .ci/gpu/run python -m pytest tests/test_gpu.py (see .ci/gpu/README.md)."""
+"""The device GPU. .ci/gpu/README.md says what it is on a machine without one.
+
+.ci/gpu/run python -m pytest tests/test_gpu.py
+"""
 
 import re
 from pathlib import Path
@@ -120,7 +123,7 @@ def test_nhwc(tmp_path):
 
 
 def test_one_channel_is_grayscale(tmp_path, picture):
-    """0.114 * 200 + 0.587 * 100 + 0.299 * 40 = 93.46, in u8 93; the classes are its part of 255, and the rest."""
+    """0.114 * 200 + 0.587 * 100 + 0.299 * 40 = 93.46, in u8 93: its part of 255, and the rest."""
 
     def build(image):
         part = ops.divide(channel_means(image), np.float32(255))
@@ -202,7 +205,7 @@ def test_failure_inside_inference(tmp_path):
 
 
 def test_a_custom_operation(tmp_path, custom_op_library):
-    """OpenVINO's extensions compute on the CPU: the GPU refuses them, HETERO gives them to the CPU."""
+    """Extensions compute on the CPU: the GPU refuses them, HETERO gives them to the CPU."""
     model = save_model_with_twice(
         tmp_path / "twice.xml",
         lambda image: ops.softmax(ops.divide(ops.relu(channel_means(image)), np.float32(128)), 1),
@@ -222,7 +225,8 @@ def test_a_custom_operation(tmp_path, custom_op_library):
     done = run_process(*common, "GPU")
     assert (done.returncode, tables(done.stdout)) == (1, [])
     devices = ", ".join(ov.Core().available_devices)
-    error = f"[ ERROR ] Cannot load the model to the device 'GPU' (available target devices: {devices}): "
+    available = f"(available target devices: {devices})"
+    error = f"[ ERROR ] Cannot load the model to the device 'GPU' {available}: "
     assert re.fullmatch(re.escape(error) + r"[^\n]*Twice[^\n]*\n", done.stderr), done.stderr
 
     done = run_process(*common, "HETERO:GPU,CPU")
