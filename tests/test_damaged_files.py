@@ -1,4 +1,4 @@
-"""Damaged files, of images and of models: a line says what is wrong with which, and the others are classified."""
+"""Damaged files, of images and of models: a line says what is wrong; the others are classified."""
 
 import re
 import shutil
@@ -114,7 +114,8 @@ def test_hundreds_of_damaged_images_among_good_ones(tmp_path, good_and_damaged):
 
 
 def no_idx(*header):
-    return f": is not an IDX file of images: it begins with {list(header)}, not 2051, count, height and width"
+    expected = "2051, count, height and width"
+    return f": is not an IDX file of images: it begins with {list(header)}, not {expected}"
 
 
 @pytest.mark.parametrize(
@@ -134,11 +135,14 @@ def no_idx(*header):
         (idx(0x803, 10, 0, 0), no_idx(2051, 10, 0, 0)),
         (idx(0x803, 10, 0, 28), no_idx(2051, 10, 0, 28)),
         (idx(0x803, 10, 28, 0), no_idx(2051, 10, 28, 0)),
-        (idx(0x803, *[2**32 - 1] * 3, data=bytes(100)), "[0..4294967294]: missing: the file ends early"),
+        (
+            idx(0x803, *[2**32 - 1] * 3, data=bytes(100)),
+            "[0..4294967294]: missing: the file ends early",
+        ),
     ],
     ids=[
-        "empty", "short-header", "no-width", "bad-magic", "png", "bad-type", "labels", "f32-4d", "f32", "4d",
-        "no-images", "0x0", "0x28", "28x0", "gigantic",
+        "empty", "short-header", "no-width", "bad-magic", "png", "bad-type", "labels", "f32-4d",
+        "f32", "4d", "no-images", "0x0", "0x28", "28x0", "gigantic",
     ],
 )  # fmt: skip
 def test_idx_files_without_an_image(tmp_path, content, complaint):
@@ -166,7 +170,7 @@ def test_idx_files_that_are_too_short_or_too_long(tmp_path):
 
 
 def test_an_idx_file_that_shrinks_while_it_is_read(tmp_path):
-    """At an image's end, and within one. As a program: where a file is mapped into memory, it would end the process."""
+    """At an image's end, and within one. As a program: a file mapped into memory would end it."""
     at_an_end, within = tmp_path / "at_an_end.ubyte", tmp_path / "within.ubyte"
     sizes = {str(at_an_end): 16 + 3 * 784, str(within): 16 + 4 * 784 + 100}
     for path in sizes:

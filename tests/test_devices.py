@@ -1,4 +1,4 @@
-"""Devices: those that combine others, those that a plugin folder brings, those that are not there."""
+"""Devices: those that combine others, that a plugin folder brings, that are not there."""
 
 import shutil
 from pathlib import Path
@@ -28,7 +28,7 @@ def test_devices_that_combine_others(device, options):
 
 @pytest.fixture(scope="module")
 def plugin_folder(tmp_path_factory):
-    """A device MYCPU: a copy of the wheel's CPU plugin under another name, as a vendor's plugin would come."""
+    """A device MYCPU: the wheel's CPU plugin under another name, as a vendor's would come."""
     folder = tmp_path_factory.mktemp("plugins")
     shutil.copy(CPU_PLUGIN, folder / "libmycpu.so")
     (folder / "plugins.xml").write_text(
@@ -64,7 +64,8 @@ def test_plugin_folder_without_plugins_xml(tmp_path):
 
 def error_for(device, *options):
     line = fails_with_one_line("-m", LENET, "-i", DIGITS, "-d", device, *options)
-    prefix = f"[ ERROR ] Cannot load the model to the device '{device}' (available target devices: {DEVICES_HERE}): "
+    available = f"(available target devices: {DEVICES_HERE})"
+    prefix = f"[ ERROR ] Cannot load the model to the device '{device}' {available}: "
     assert line.startswith(prefix)
     return line.removeprefix(prefix).removesuffix("\n")
 

@@ -26,7 +26,7 @@ from openvino import opset13 as ops
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    """softmax(Twice(mean of each channel) / 64); Twice is written into the IR in place of a ReLU."""
+    """softmax(Twice(mean of each channel) / 64); Twice stands in the IR in place of a ReLU."""
     return save_model_with_twice(
         tmp_path_factory.mktemp("custom") / "twice.xml",
         lambda image: ops.softmax(ops.divide(ops.relu(channel_means(image)), np.float32(64)), 1),
@@ -53,19 +53,21 @@ def test_a_library_in_the_current_folder(custom_op_library, model):
 
 
 def test_errors_with_the_library_are_clean_ends(custom_op_library, model):
-    """What the model is made of is the library's: a core that is freed before the model takes the library with it."""
+    """The model is made of the library's code: a core freed before it takes the library with it."""
     no_classifier = save_model_with_twice(model.with_name("no_classifier.xml"), ops.relu)
     runs = [
         (["-m", model, "-d", "HETERO:CPU"], 0, r""),
         (
             ["-m", model, "-d", "FOO"],
             1,
-            r"\[ ERROR \] Cannot load the model to the device 'FOO' \(available target devices: .*\bCPU\b.*\): .*\n",
+            r"\[ ERROR \] Cannot load the model to the device 'FOO' "
+            r"\(available target devices: .*\bCPU\b.*\): .*\n",
         ),
         (
             ["-m", no_classifier],
             1,
-            r"\[ ERROR \] Cannot use .*: its output shape \[1,3,8,8\] is not \[N,C\], \[N,C,1,1\] or \[N,1,1,C\]\n",
+            r"\[ ERROR \] Cannot use .*: its output shape \[1,3,8,8\] is not "
+            r"\[N,C\], \[N,C,1,1\] or \[N,1,1,C\]\n",
         ),
         (
             ["-m", model, "--mean_values", "1,2,3", "-b", "2000000000"],
@@ -108,7 +110,7 @@ def test_a_file_that_is_no_library(model):
 
 
 def test_a_library_that_dies_is_heard(tmp_path):
-    """Standard error is left alone: what a library prints before it aborts is all that tells what has happened."""
+    """Standard error is left alone: only what a library prints before it aborts tells why."""
     if COMPILER is None:
         pytest.skip("no C++ compiler")
     source, dying = tmp_path / "dying.cpp", tmp_path / "libdying.so"

@@ -1,4 +1,7 @@
-"""The device GPU. On a machine without one: .ci/gpu/run python -m pytest tests/test_gpu.py (see .ci/gpu/README.md)."""
+"""The device GPU. .ci/gpu/README.md says what it is on a machine without one.
+
+.ci/gpu/run python -m pytest tests/test_gpu.py
+"""
 
 import re
 from pathlib import Path
@@ -120,7 +123,7 @@ def test_nhwc(tmp_path):
 
 
 def test_one_channel_is_grayscale(tmp_path, picture):
-    """0.114 * 200 + 0.587 * 100 + 0.299 * 40 = 93.46, in u8 93; the classes are its part of 255, and the rest."""
+    """0.114 * 200 + 0.587 * 100 + 0.299 * 40 = 93.46, in u8 93: its part of 255, and the rest."""
 
     def build(image):
         part = ops.divide(channel_means(image), np.float32(255))
@@ -138,7 +141,7 @@ def test_a_graph_that_keeps_its_own_batch(tmp_path):
     )
     warning = re.escape(
         "[ WARNING ] The model does not take the batch size 5; it runs with batch size 1. "
-        "README.md shows how to convert one with a dynamic batch\n"
+        "README.md, under 'Change a model', makes its batch dynamic\n"
     )
     results = classify("-m", model, "-i", *PHOTOS, *ON_GPU_IN_F32, stderr=warning)
     for photo, (name, rows) in zip(PHOTOS, results, strict=True):
@@ -168,7 +171,7 @@ def test_the_model_cache(tmp_path):
     folder = tmp_path / "made" / "cache"
 
     def tables_and_files():
-        results = classify("-m", LENET, "-i", DIGITS, "-d", "GPU", "-cdir", folder)
+        results = classify("-m", LENET, "-i", DIGITS, "-d", "GPU", "--cache_dir", folder)
         return results, {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
 
     first, written = tables_and_files()
@@ -202,7 +205,7 @@ def test_failure_inside_inference(tmp_path):
 
 
 def test_a_custom_operation(tmp_path, custom_op_library):
-    """OpenVINO's extensions compute on the CPU: the GPU refuses them, HETERO gives them to the CPU."""
+    """Extensions compute on the CPU: the GPU refuses them, HETERO gives them to the CPU."""
     model = save_model_with_twice(
         tmp_path / "twice.xml",
         lambda image: ops.softmax(ops.divide(ops.relu(channel_means(image)), np.float32(128)), 1),
@@ -222,7 +225,8 @@ def test_a_custom_operation(tmp_path, custom_op_library):
     done = run_process(*common, "GPU")
     assert (done.returncode, tables(done.stdout)) == (1, [])
     devices = ", ".join(ov.Core().available_devices)
-    error = f"[ ERROR ] Cannot load the model to the device 'GPU' (available target devices: {devices}): "
+    available = f"(available target devices: {devices})"
+    error = f"[ ERROR ] Cannot load the model to the device 'GPU' {available}: "
     assert re.fullmatch(re.escape(error) + r"[^\n]*Twice[^\n]*\n", done.stderr), done.stderr
 
     done = run_process(*common, "HETERO:GPU,CPU")

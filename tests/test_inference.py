@@ -1,4 +1,7 @@
-"""`infer_in_order`, in the sample and alone: what waits is bounded, a failure is reported, any end is a clean end."""
+"""`infer_in_order`, in the sample and alone.
+
+What waits is bounded, a failure is reported, any end is a clean end.
+"""
 
 import re
 import sys
@@ -30,7 +33,8 @@ REQUESTS_IN_FLIGHT = f"""
 core = ov.Core()
 model = core.read_model({str(LENET)!r})
 model.reshape([64, 1, 28, 28])  # small to load, and yet long to infer
-queue = ov.AsyncInferQueue(core.compile_model(model, "CPU", {{"PERFORMANCE_HINT": "THROUGHPUT"}}), 4)
+throughput = {{"PERFORMANCE_HINT": "THROUGHPUT"}}
+queue = ov.AsyncInferQueue(core.compile_model(model, "CPU", throughput), 4)
 
 def inputs(lost=None):
     for number in range(12):
@@ -101,8 +105,8 @@ for key, output in infer_in_order(queue, enumerate(images)):
         "RuntimeError: ",
     ),
 }
-# What is wrong with these shows by luck: OpenVINO's threads may let go of the callback in time. The others went wrong
-# in each run in which `infer_in_order` did not wait for the requests that it left running.
+# What is wrong with these shows by luck: OpenVINO's threads may let go of the callback in time. The
+# others went wrong in each run in which `infer_in_order` left requests running.
 TIMING_DECIDES = {
     "exhausted",
     "break",
@@ -180,7 +184,7 @@ def digits(lost=None):
 def test_at_the_end_nothing_holds_the_callback(
     compiled_lenet, monkeypatch, patient_threads, end, times
 ):
-    """OpenVINO's threads have let go of it, though each has to wait until this one gives up the interpreter."""
+    """OpenVINO's threads have let go of it, though each needs the interpreter of this one first."""
 
     def no_memory(request):
         raise MemoryError
@@ -206,7 +210,7 @@ def test_at_the_end_nothing_holds_the_callback(
 
 
 def test_results_that_wait_for_a_slow_one_are_bounded():
-    """A model that multiplies matrices as often as its input says; the first image is a thousand times as slow."""
+    """A model that multiplies matrices as often as its input says: 3000 times, then once each."""
     image, matrix = ops.parameter([1, 1], np.float32), ops.parameter([150, 150], np.float32)
     product = ops.tanh(ops.matmul(matrix, matrix, False, False))
     always = ops.constant(np.array(True))
@@ -232,7 +236,7 @@ def test_results_that_wait_for_a_slow_one_are_bounded():
 
 @pytest.fixture(scope="module")
 def compiled_means():
-    """One stream: what waits for it in other requests has its memory overwritten before, if nobody holds it."""
+    """One stream: the memory of what waits for it is overwritten before, if nobody holds it."""
     image = ops.parameter([1, 3, 64, 64], np.float32)
     model = ov.Model([ops.reduce_mean(image, np.array([2, 3]))], [image])
     return ov.Core().compile_model(
@@ -284,7 +288,8 @@ compiled_model = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HIN
 
 def call(queue, start, count):
     numbers = range(start, start + count)
-    return infer_in_order(queue, ((number, np.full((1, 3, 64, 64), number, np.float32)) for number in numbers))
+    arrays = (np.full((1, 3, 64, 64), number, np.float32) for number in numbers)
+    return infer_in_order(queue, zip(numbers, arrays))
 
 def check(results, start, count):
     found = [(number, output.tolist()) for number, output in results]
@@ -294,7 +299,7 @@ def refused(queue):
     try:
         next(call(queue, 0, 50))
     except RuntimeError as error:
-        assert "another infer_in_order uses this queue" in str(error)
+        assert str(error).startswith("the queue is in use: "), error
     else:
         raise AssertionError("a second call has begun")
 
@@ -350,7 +355,7 @@ def test_what_is_no_input_is_an_error_and_not_the_result_before(compiled_means, 
 
 
 def test_arrays_among_tensors_stay_out_of_them():
-    """The queue copies an array into the tensor that its request had last, even into one of the caller's."""
+    """The queue copies an array into its request's last tensor, even into one of the caller's."""
     image = ops.parameter([1, 1], np.float32)
     compiled = ov.Core().compile_model(
         ov.Model([ops.multiply(image, np.float32(2))], [image]), "CPU"

@@ -35,8 +35,10 @@ def test_labels_beside_the_model_and_number_top():
     assert done.returncode == 0
     table = done.stdout.splitlines()[5:11]
     assert table[:3] == [
-        "[ INFO ] Top 3 results:", "[ INFO ] class_id probability label", "[ INFO ] --------------------------"
-    ]  # fmt: skip
+        "[ INFO ] Top 3 results:",
+        "[ INFO ] class_id probability label",
+        "[ INFO ] --------------------------",
+    ]
     # The figure is what `reference_probabilities` of test_results.py gives.
     assert re.fullmatch(r"\[ INFO \] 285      0\.785\d{4}   Egyptian cat", table[3])
 

@@ -1,4 +1,4 @@
-"""What a model states about itself in its `model_info`, as OpenVINO's Model API and Geti write it."""
+"""What a model states of itself in its `model_info`, as OpenVINO's Model API and Geti write it."""
 
 import re
 
@@ -107,7 +107,7 @@ def test_verbose_says_what_was_taken(with_info, picture, info, taken):
     ids=str,
 )
 def test_the_command_line_wins(with_info, picture, options, expected):
-    """Over the mean 10, 20, 30 and the scale 2, 4, 5 of the model: 200, 100, 40 would become 95, 20, 2."""
+    """In place of the model's mean 10, 20, 30 and scale 2, 4, 5, which give 95, 20, 2."""
     model = with_info(mean_values="10 20 30", scale_values="2 4 5")
     assert scores("-m", model, "-i", picture) == [approximately((95, 20, 2))]
     assert scores("-m", model, "-i", picture, *options) == [approximately(expected)]
@@ -148,7 +148,8 @@ FORGERIES = {
     "newlines": "one\n[ ERROR ] forged\r\n[ INFO ] Image path: forged\n\n",
     "begins-with-a-newline": "\n[ WARNING ] forged",
     "escape-codes": "\x1b[2J\x1b]0;title\x07\x1b[31mred\x1b[0m\x08\x08",
-    "other-line-ends": "one\x0b[ ERROR ]\x0cforged\x1c[ ERROR ]\x85forged\u2028[ ERROR ]\u2029forged",
+    "other-line-ends": "one\x0b[ ERROR ]\x0cforged\x1c[ ERROR ]\x85forged"
+    "\u2028[ ERROR ]\u2029forged",
     "right-to-left": "one\u202eforged\u200b\ufeff",
     "long": "x" * 2_000_000,
     "long-lines": "one\n" * 50_000,
@@ -156,7 +157,7 @@ FORGERIES = {
 
 
 def assert_lines_are_ours(done, text, folder):
-    """Each line begins with its prefix, is short without `folder`, and has at most 80 letters of `text`."""
+    """Each line begins with its prefix, is short without `folder`, and has 80 letters of `text`."""
     for stream, prefixes in (
         (done.stdout, ("[ INFO ]",)),
         (done.stderr, ("[ WARNING ] ", "[ ERROR ] ")),
@@ -170,7 +171,7 @@ def assert_lines_are_ours(done, text, folder):
 
 
 def save_forged(path, source, text, element):
-    """Saves the channel model with `text` as its name, as those of its tensors, or all over its model_info."""
+    """Saves the channel model with `text` as its name, its tensors' names, or its model_info."""
     model = ov.Core().read_model(source)
     if element == "name":
         model.set_friendly_name(text)
@@ -277,7 +278,7 @@ def test_a_model_info_of_another_form_does_not_stop_the_run(tmp_path, channel_mo
 
 
 def embedded(channel_model, resized):
-    """The channel model with all preprocessing in its graph; if `resized`, of pictures of any size."""
+    """The channel model with all preprocessing in its graph; `resized`: pictures of any size."""
     ppp = PrePostProcessor(ov.Core().read_model(channel_model))
     tensor = ppp.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
     ppp.input().model().set_layout(ov.Layout("NCHW"))
@@ -316,7 +317,7 @@ EMBEDDED = {
 def test_nothing_is_added_to_embedded_processing(
     tmp_path, channel_model, noise, yes, resized, resize_type, cropped
 ):
-    """The values in model_info are those in the graph; `resize_type` counts only if the graph resizes."""
+    """What is stated is in the graph; `resize_type` counts only if the graph resizes."""
     model = save_with_info(
         tmp_path / "embedded.xml", embedded(channel_model, resized),
         **EMBEDDED, embedded_processing=yes, resize_type=resize_type,
@@ -357,7 +358,7 @@ def test_several_pictures_for_embedded_processing(tmp_path, channel_model, pictu
 def test_without_a_stated_size_a_dynamic_one_is_an_error(tmp_path, channel_model, picture, info):
     model = save_with_info(tmp_path / "embedded.xml", embedded(channel_model, True), **info)
     fails_with_one_line(
-        "-m", model, "-i", picture, naming=[model, "[1,?,?,3]", "model.reshape([1,H,W,3])"]
+        "-m", model, "-i", picture, naming=[model, "is [1,?,?,3], of no fixed size"]
     )
 
 

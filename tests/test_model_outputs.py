@@ -67,7 +67,7 @@ def test_other_output_shapes_are_refused_with_the_shape(tmp_path, picture, shape
 def test_the_warning_about_logits_comes_once_and_not_for_probabilities(
     tmp_path, channel_model, picture
 ):
-    # 200 + 100 + 40 over 256 is within 0..1 in each class, but adds up to 1.33; over 340 it adds up to 1
+    # 200, 100, 40 over 256 are within 0..1, but add up to 1.33; over 340 they add up to 1
     options = [(), ("--scale_values", "256"), ("--softmax",), ("--scale_values", "340")]
     images = ["-i", *[picture] * 30, "-b", "2"]
     runs = [run("-m", channel_model, *images, *chosen) for chosen in options]
@@ -107,7 +107,7 @@ def softmax(logits):
 def test_a_model_that_ends_in_a_division_by_a_constant(
     tmp_path, picture, build, options, expected, warning
 ):
-    """OpenVINO puts a multiplication in its place when it builds the preprocessing, and frees it with its type."""
+    """To build the preprocessing, OpenVINO replaces it by a multiplication, and frees its type."""
     model = save_model(tmp_path / "division.xml", build)
     for _ in range(6):
         [rows] = scores("-m", model, "-i", picture, *options, stderr=warning)
@@ -204,13 +204,13 @@ def test_integer_output(tmp_path, picture):
 
 
 def test_rounded_probabilities_of_many_classes_in_8_bits_are_no_warning(tmp_path, picture):
-    """A uniform softmax of 150 classes is 1.7 in 1/256: TFLite rounds each to 2, and they add up to 1.17."""
+    """A uniform softmax of 150 classes is 1.7 in 1/256: TFLite rounds to 2; the sum is 1.17."""
     model = save_model(tmp_path / "uniform.xml", always([2] * 150, ov.Type.u8))
     assert scores("-m", model, "-i", picture, stderr="") == [dict.fromkeys(range(10), 0.0078125)]
 
 
 def class_id(element_type, shape=(0, 1)):
-    """What `save_model` builds a model of that returns the class and no probabilities; 0 stands for the batch."""
+    """What `save_model` builds a model of that returns the class; 0 in `shape` is the batch."""
 
     def build(image):
         best = ops.topk(
@@ -226,7 +226,10 @@ def class_id(element_type, shape=(0, 1)):
 def test_a_class_id_is_no_probability(tmp_path, picture, element_type, shape, batch):
     """Its only class would be 0, with the id as the probability."""
     model = save_model(tmp_path / "argmax.xml", class_id(element_type, shape), (batch, 3, 8, 8))
-    sentence = f"one value for an image ({element_type}) is a class id (ArgMax), or 1 after softmax: no probability"
+    sentence = (
+        f"one value for an image ({element_type}) is a class id (ArgMax), "
+        "or 1 after softmax: no probability"
+    )
     line = fails_with_one_line("-m", model, "-i", picture)
     assert line == f"[ ERROR ] Cannot use the model {model}: {sentence}\n"
     fails_with_one_line(
@@ -235,7 +238,7 @@ def test_a_class_id_is_no_probability(tmp_path, picture, element_type, shape, ba
 
 
 def of_unknown_width(build):
-    """As `x.view(x.size(0), -1)` of PyTorch becomes: how many classes there are shows once the batch is set."""
+    """As `x.view(x.size(0), -1)` of PyTorch becomes: the batch shows how many classes there are."""
 
     def build_and_reshape(image):
         batch = ops.gather(ops.shape_of(image), np.array([0]), np.array(0))
@@ -247,7 +250,7 @@ def of_unknown_width(build):
 
 
 def test_one_value_is_refused_where_the_number_of_classes_shows_late(tmp_path, picture):
-    """A class id, and the softmax of a single value, which is 1 whatever it is; three classes are right."""
+    """A class id, and the softmax of one value, which is always 1; three classes are right."""
     models = {"argmax": class_id("i64"), "sigmoid": always([0.25]), "three": channel_means}
     for name, build in models.items():
         models[name] = save_model(tmp_path / f"{name}.xml", of_unknown_width(build), (-1, 3, 8, 8))
@@ -315,7 +318,7 @@ def test_an_output_of_one_bit_does_not_crash(tmp_path, picture):
 
 
 def test_infer_precision(channel_model, picture):
-    """Means of 200, 100 and 40 with a scale that bf16, of 8 bits, has to round: 200 / 255 = 0.7843137."""
+    """Means of 200, 100 and 40 with a scale that bf16 has to round: 200 / 255 = 0.7843137."""
     options = ("-m", channel_model, "-i", picture, "--scale_values", "255", "--infer_precision")
     [(_, rows)] = classify(*options, "f32", stderr=NOT_ADDING_UP)
     assert [row[1] for row in rows] == pytest.approx([200 / 255, 100 / 255, 40 / 255], abs=2e-7)

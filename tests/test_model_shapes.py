@@ -1,67 +1,70 @@
-"""Models of dynamic size, of two inputs or outputs, or that take no images: what the errors say."""
+"""Models of dynamic size, of two inputs or outputs, or that take no images: what the errors say.
 
-import os
-import re
-import shlex
+And what README's section "Change a model" makes of them.
+"""
 
 import numpy as np
 import openvino as ov
 import pytest
 from helpers import (
+    FREE_THE_BATCH,
+    GIVE_A_SIZE,
+    KEEP_ONE_OUTPUT,
     NO_LOGITS_EITHER,
     NO_PROBABILITIES,
     PHOTOS,
-    TRICKY_NAMES,
+    change_model,
     channel_means,
     classify,
     fails_with_one_line,
+    own_batch_raises,
+    own_batch_stays,
     protobuf,
-    run,
+    python_programs,
+    readme_section,
     save_model,
     save_with_info,
     scores,
 )
 from openvino import opset13 as ops
 
+import classification_sample_async as sample
+
+PICTURE_MEANS = pytest.approx({0: 200, 1: 100, 2: 40}, abs=1e-3)
+
+
+def test_the_readme_has_the_section_that_the_messages_name():
+    assert sample.CHANGE_A_MODEL == "README.md, under 'Change a model',"
+    assert len(python_programs(readme_section("### Change a model"))) == 3
+
 
 @pytest.mark.parametrize(
-    "shape, layout, stated, advised",
+    "shape, layout, stated",
     [
-        ((1, 3, -1, -1), None, "[N,C,H,W] is [1,3,?,?]", "[1,3,H,W]"),
-        ((1, -1, -1, 3), None, "[N,H,W,C] is [1,?,?,3]", "[1,H,W,3]"),
-        ((1, 48, -1, 3), None, "[N,H,W,C] is [1,48,?,3]", "[1,48,W,3]"),
-        ((1, 1, 28, -1), None, "[N,C,H,W] is [1,1,28,?]", "[1,1,28,W]"),
-        ((-1, 8, -1, 3), None, "[N,H,W,C] is [?,8,?,3]", "[-1,8,W,3]"),
-        ((1, 3, -1, 3), "NHWC", "[N,H,W,C] is [1,3,?,3]", "[1,3,W,3]"),
-        ((1, 3, -1, 3), None, "[N,C,H,W] is [1,3,?,3]", "[1,3,H,3]"),
-        ((1, -1, 8, 8), None, "[N,C,H,W] is [1,?,8,8]", "[1,3,8,8]"),
-        ((-1, -1, -1, -1), None, "[N,C,H,W] is [?,?,?,?]", "[-1,3,H,W]"),
-        ((-1, -1, -1, -1), "NHWC", "[N,H,W,C] is [?,?,?,?]", "[-1,H,W,3]"),
+        ((1, 3, -1, -1), None, "[N,C,H,W] is [1,3,?,?]"),
+        ((1, 48, -1, 3), None, "[N,H,W,C] is [1,48,?,3]"),
+        ((1, 3, -1, 3), "NHWC", "[N,H,W,C] is [1,3,?,3]"),
+        ((1, 3, -1, 3), None, "[N,C,H,W] is [1,3,?,3]"),
+        ((1, -1, 8, 8), None, "[N,C,H,W] is [1,?,8,8]"),
+        ((-1, -1, -1, -1), None, "[N,C,H,W] is [?,?,?,?]"),
     ],
     ids=str,
 )
-def test_a_dynamic_height_or_width_is_an_error_that_tells_what_to_do(
-    tmp_path, shape, layout, stated, advised
-):
-    """`ovc` does not take an .xml file."""
+def test_a_dynamic_size_is_an_error(tmp_path, shape, layout, stated):
     model = save_model(tmp_path / "dynamic.xml", channel_means, shape, layout=layout)
     line = fails_with_one_line("-m", model, "-i", PHOTOS[0])
-    assert (
-        line == f"[ ERROR ] Cannot use the model {model}: {dynamic_size(model, stated, advised)}\n"
-    )
+    assert line == no_fixed_size(model, stated)
 
 
-def dynamic_size(model, stated, advised):
-    changed = f"{model.with_suffix('')}-changed.xml"
+def no_fixed_size(model, stated):
     return (
-        f"its input {stated}: give it a height H and width W, in Python `import openvino as ov; "
-        f"model = ov.Core().read_model({str(model)!r}); model.reshape({advised}); "
-        f"ov.save_model(model, {changed!r}, compress_to_fp16=False)`, then give -m {shlex.quote(changed)}"
+        f"[ ERROR ] Cannot use the model {model}: its input {stated}, of no fixed size. "
+        "README.md, under 'Change a model', gives it one\n"
     )
 
 
 def save_onnx(path, shape):
-    """Saves a model whose scores are the means of the channels; -1 in `shape` is a size that is not known."""
+    """Saves a model whose scores are the means of the channels; -1 in `shape` is not known."""
     sizes = [
         protobuf((1, size) if size >= 0 else (2, f"size{axis}")) for axis, size in enumerate(shape)
     ]
@@ -77,132 +80,58 @@ def save_onnx(path, shape):
     return path
 
 
-@pytest.mark.parametrize(
-    "shape, stated, advised",
-    [
-        ((1, 3, -1, -1), "[1,3,?,?]", "[1,3,H,W]"),
-        ((1, 3, 8, -1), "[1,3,8,?]", "[1,3,8,W]"),
-        ((-1, 3, -1, -1), "[?,3,?,?]", "[-1,3,H,W]"),
-    ],
-)
-def test_a_dynamic_height_or_width_of_an_onnx_file(tmp_path, picture, shape, stated, advised):
-    known, unknown = (
-        save_onnx(tmp_path / f"{sizes.count(-1)}.onnx", sizes) for sizes in ((1, 3, 8, 8), shape)
-    )
-    assert scores("-m", known, "-i", picture) == [pytest.approx({0: 200, 1: 100, 2: 40}, abs=1e-3)]
+def test_a_dynamic_size_of_an_onnx_file_is_an_error(tmp_path, picture):
+    known = save_onnx(tmp_path / "known.onnx", (1, 3, 8, 8))
+    assert scores("-m", known, "-i", picture) == [PICTURE_MEANS]
+    unknown = save_onnx(tmp_path / "unknown.onnx", (-1, 3, 8, -1))
     line = fails_with_one_line("-m", unknown, "-i", picture)
-    sentence = dynamic_size(unknown, f"[N,C,H,W] is {stated}", advised)
-    assert line == f"[ ERROR ] Cannot use the model {unknown}: {sentence}\n"
+    assert line == no_fixed_size(unknown, "[N,C,H,W] is [?,3,8,?]")
 
 
-def follow_the_advice(path, picture, **sizes):
-    """Does what the error message for the model in `path` says, word by word; returns the path that it names."""
-    line = run("-m", path, "-i", picture).stderr
-    code, words = re.fullmatch(
-        r"\[ ERROR \] .*?`(import .*)`, then give -m (.*)\n", line, flags=re.S
-    ).groups()
-    exec(code, sizes)
-    [changed] = shlex.split(words)
-    return changed
+def give_size(model, sizes, **options):
+    return change_model(model, GIVE_A_SIZE, {"[-1, 3, 224, 224]": str(sizes)}, **options)
 
 
 @pytest.mark.parametrize(
-    "shape, layout, expected",
+    "shape, layout, sizes",
     [
-        ((-1, -1, -1, -1), None, "[?,3,8,6]"),  # as Hugging Face's exporter leaves it
-        ((-1, 3, -1, -1), None, "[?,3,8,6]"),
-        ((1, 3, 8, -1), None, "[1,3,8,6]"),
-        ((1, 3, -1, 6), None, "[1,3,8,6]"),
-        ((-1, -1, 8, 6), None, "[?,3,8,6]"),
-        ((-1, -1, -1, -1), "NCHW", "[?,3,8,6]"),
-        ((-1, -1, -1, 3), "NCHW", "[?,3,8,3]"),
-        ((-1, -1, -1, 3), None, "[?,8,6,3]"),
-        ((1, 8, -1, 3), None, "[1,8,6,3]"),
-        ((-1, -1, 6, 3), None, "[?,8,6,3]"),
-        ((-1, -1, -1, -1), "NHWC", "[?,8,6,3]"),
-        ((-1, 3, -1, -1), "NHWC", "[?,3,6,3]"),
-        ((1, -1, 6, -1), "NHWC", "[1,8,6,3]"),
+        ((-1, -1, -1, -1), None, [-1, 3, 8, 6]),  # as Hugging Face's exporter leaves it
+        ((1, 3, 8, -1), None, [-1, 3, 8, 6]),
+        ((-1, -1, -1, 3), None, [-1, 8, 6, 3]),
+        ((1, 8, -1, 3), None, [-1, 8, 6, 3]),
+        ((-1, -1, -1, -1), "NHWC", [-1, 8, 6, 3]),
     ],
     ids=str,
 )
-def test_the_advice_for_dynamic_sizes_leads_to_the_right_table(
-    tmp_path, picture, shape, layout, expected
-):
-    """Of height 8 and width 6; the scores are the means of the channels."""
-    axes = (1, 2) if layout == "NHWC" or (layout is None and shape[3] == 3) else (2, 3)
+def test_a_size_is_given(tmp_path, picture, shape, layout, sizes):
+    axes = (2, 3) if sizes[1] == 3 else (1, 2)
     model = save_model(
         tmp_path / "dynamic.xml", lambda image: channel_means(image, axes), shape, layout=layout
     )
-    changed = follow_the_advice(model, picture, H=8, W=6)
-    assert str(ov.Core().read_model(changed).input().partial_shape) == expected
-    assert (
-        scores("-m", changed, "-i", picture, picture)
-        == [pytest.approx({0: 200, 1: 100, 2: 40}, abs=1e-3)] * 2
-    )
+    assert scores("-m", give_size(model, sizes), "-i", picture, picture) == [PICTURE_MEANS] * 2
+
+
+@pytest.mark.parametrize("shape", [(-1, -1, -1, -1), (1, 3, -1, -1)], ids=str)
+def test_an_onnx_file_is_given_a_size(tmp_path, picture, shape):
+    changed = give_size(save_onnx(tmp_path / "model.onnx", shape), [-1, 3, 8, 6])
+    assert scores("-m", changed, "-i", picture, picture) == [PICTURE_MEANS] * 2
 
 
 @pytest.mark.parametrize(
-    "shape", [(1, 1, -1, -1), (-1, 1, 8, -1), (-1, -1, -1, 1), (1, 8, -1, 1)], ids=str
+    "shape, sizes", [((1, 1, -1, -1), [-1, 1, 8, 6]), ((-1, -1, -1, 1), [-1, 8, 6, 1])], ids=str
 )
-def test_the_advice_for_a_gray_model(tmp_path, picture, shape):
+def test_a_gray_model_is_given_a_size(tmp_path, picture, shape, sizes):
     """0.114 * 200 + 0.587 * 100 + 0.299 * 40 = 93.46."""
-    axes = (2, 3) if shape[1] == 1 else (1, 2)
+    axes = (2, 3) if sizes[1] == 1 else (1, 2)
     model = save_model(tmp_path / "gray.xml", lambda image: channel_means(image, axes), shape)
-    changed = follow_the_advice(model, picture, H=8, W=6)
+    changed = give_size(model, sizes)
     assert scores("-m", changed, "-i", picture, stderr=NO_LOGITS_EITHER) == [{0: 93}]
 
 
-@pytest.mark.parametrize(
-    "shape", [(-1, -1, -1, -1), (1, 3, -1, -1), (-1, 3, 8, -1), (-1, -1, 8, 6)], ids=str
-)
-def test_the_advice_for_an_onnx_file(tmp_path, picture, shape):
-    changed = follow_the_advice(save_onnx(tmp_path / "model.onnx", shape), picture, H=8, W=6)
-    assert (
-        scores("-m", changed, "-i", picture, picture)
-        == [pytest.approx({0: 200, 1: 100, 2: 40}, abs=1e-3)] * 2
-    )
-
-
-def test_the_advice_for_a_relative_path_is_relative(tmp_path, picture):
-    save_onnx(tmp_path / "net.onnx", (1, 3, -1, -1))
-    line = fails_with_one_line("-m", "net.onnx", "-i", picture, cwd=tmp_path)
-    assert "net-changed.xml" in line and str(tmp_path) not in line
-    given = follow_the_advice(tmp_path / "net.onnx", picture, H=8, W=8)
-    assert scores("-m", given, "-i", picture) == [pytest.approx({0: 200, 1: 100, 2: 40}, abs=1e-3)]
-
-
-@pytest.mark.parametrize(
-    "name, suffix",
-    [
-        *((name, ".xml") for name in TRICKY_NAMES),
-        ("""both ' and " """, ".onnx"),
-        ("v1.0.final", ".onnx"),
-    ],
-)
-def test_the_advice_names_paths_as_python_and_the_shell_need_them(tmp_path, picture, name, suffix):
-    path = tmp_path / "a folder's" / (name + suffix)
-    path.parent.mkdir()
-    if suffix == ".xml":
-        save_model(path, channel_means, (-1, -1, -1, -1))
-    else:
-        save_onnx(path, (-1, -1, -1, -1))
-    changed = follow_the_advice(path, picture, H=8, W=6)
-    assert scores("-m", changed, "-i", picture) == [
-        pytest.approx({0: 200, 1: 100, 2: 40}, abs=1e-3)
-    ]
-
-
-def test_models_with_two_inputs_or_outputs(tmp_path):
+def save_two_inputs(path):
     left, right = (ops.parameter([1, 3, 8, 8], np.float32, name=name) for name in ("left", "right"))
-    ov.save_model(
-        ov.Model([channel_means(ops.add(left, right))], [left, right]), tmp_path / "inputs.xml"
-    )
-    outputs = save_two_outputs(tmp_path / "outputs.xml")
-    sentence = "Models with only 1 input and output are supported"
-    fails_with_one_line(
-        "-m", tmp_path / "inputs.xml", "-i", PHOTOS[0], naming=[sentence, "not 2 and 1"]
-    )
-    fails_with_one_line("-m", outputs, "-i", PHOTOS[0], naming=[sentence, "not 1 and 2"])
+    ov.save_model(ov.Model([channel_means(ops.add(left, right))], [left, right]), path)
+    return path
 
 
 def save_two_outputs(path, names=("means", "negated"), shape=(1, 3, 8, 8)):
@@ -215,46 +144,67 @@ def save_two_outputs(path, names=("means", "negated"), shape=(1, 3, 8, 8)):
     return path
 
 
+def test_two_inputs_are_an_error(tmp_path):
+    named = ["Models with only 1 input and output are supported, not 2 and 1"]
+    fails_with_one_line(
+        "-m", save_two_inputs(tmp_path / "inputs.xml"), "-i", PHOTOS[0], naming=named
+    )
+
+
 @pytest.mark.parametrize("names", [("means", "negated"), ("logits:0", ""), ("", "")], ids=str)
-def test_two_outputs_are_named(tmp_path, picture, names):
+def test_two_outputs_are_an_error_that_names_them(tmp_path, picture, names):
     model = save_two_outputs(tmp_path / "two.xml", names=names)
     listed = ", ".join(name or "NONE" for name in names)
-    fails_with_one_line("-m", model, "-i", picture, naming=[f"not 1 and 2 ({listed})"])
+    assert fails_with_one_line("-m", model, "-i", picture) == (
+        f"[ ERROR ] Cannot use the model {model}: Models with only 1 input and output are "
+        f"supported, not 1 and 2 ({listed}). "
+        "README.md, under 'Change a model', keeps one output\n"
+    )
 
 
-@pytest.mark.parametrize("is_in_a_folder", [False, True], ids=["file", "folder"])
-def test_the_advice_about_two_outputs_works_when_followed(tmp_path, picture, is_in_a_folder):
-    """Given the file, and given the folder that it is in."""
+@pytest.mark.parametrize("kept, sign", [(0, 1), (1, -1)])
+def test_one_output_is_kept(tmp_path, picture, kept, sign):
     model = save_two_outputs(tmp_path / "two outputs.xml")
-    given = follow_the_advice(tmp_path if is_in_a_folder else model, picture)
-    assert os.path.dirname(given) == str(tmp_path) and given != str(model)
-    assert scores("-m", given, "-i", picture) == [pytest.approx({0: 200, 1: 100, 2: 40}, abs=1e-3)]
+    changed = change_model(model, KEEP_ONE_OUTPUT, {"kept = 0": f"kept = {kept}"})
+    expected = {0: sign * 200, 1: sign * 100, 2: sign * 40}
+    assert scores("-m", changed, "-i", picture) == [pytest.approx(expected, abs=1e-3)]
 
 
-def test_the_advice_for_two_outputs_and_then_that_for_dynamic_sizes(tmp_path, picture):
-    model = save_two_outputs(tmp_path / "two outputs.xml", shape=(-1, -1, -1, -1))
-    changed = follow_the_advice(follow_the_advice(model, picture), picture, H=8, W=6)
-    assert scores("-m", changed, "-i", picture) == [
-        pytest.approx({0: 200, 1: 100, 2: 40}, abs=1e-3)
-    ]
+def test_one_output_is_kept_and_then_a_size_given(tmp_path, picture):
+    model = save_two_outputs(tmp_path / "two.xml", shape=(-1, -1, -1, -1))
+    changed = change_model(model, KEEP_ONE_OUTPUT)
+    again = give_size(changed, [-1, 3, 8, 6], changed="again.xml")
+    assert scores("-m", again, "-i", picture) == [PICTURE_MEANS]
 
 
-def test_the_advice_for_two_outputs_keeps_what_the_model_says_of_itself(tmp_path, picture):
+def test_what_the_model_says_of_itself_is_kept(tmp_path, picture):
     """Else its mean would not be subtracted any more, without a word."""
     two = save_two_outputs(tmp_path / "two.xml")
-    model = save_with_info(
-        tmp_path / "info.xml", two, mean_values="100 50 10", labels="blue green red"
-    )
-    [(_, rows)] = classify(
-        "-m",
-        follow_the_advice(model, picture),
-        "-i",
-        picture,
-        "--infer_precision",
-        "f32",
-        stderr=NO_PROBABILITIES,
-    )
+    info = {"mean_values": "100 50 10", "labels": "blue green red"}
+    model = save_with_info(tmp_path / "info.xml", two, **info)
+    changed = change_model(model, KEEP_ONE_OUTPUT)
+    f32 = ("--infer_precision", "f32")
+    [(_, rows)] = classify("-m", changed, "-i", picture, *f32, stderr=NO_PROBABILITIES)
     assert rows == [(0, 100, "blue"), (1, 50, "green"), (2, 30, "red")]
+
+
+def with_a_bias(image):
+    """The Reshape that gives a bias its axes has nothing to do with the batch."""
+    bias = ops.reshape(np.array([1, 2, 3], np.float32), np.array([1, 3, 1, 1]), False)
+    return own_batch_raises(ops.add(image, bias))
+
+
+@pytest.mark.parametrize(
+    "build, added",
+    [(own_batch_raises, (0, 0, 0)), (own_batch_stays, (0, 0, 0)), (with_a_bias, (1, 2, 3))],
+)
+def test_the_batch_is_made_dynamic(tmp_path, picture, noise, build, added):
+    """Two pictures in one batch, without a warning about it."""
+    model = save_model(tmp_path / "fixed.xml", build)
+    changed = change_model(model, FREE_THE_BATCH)
+    one_at_a_time = [scores("-m", model, "-i", path)[0] for path in (picture, noise[60, 40])]
+    assert one_at_a_time[0] == pytest.approx(dict(enumerate(np.add((200, 100, 40), added))))
+    assert scores("-m", changed, "-i", picture, noise[60, 40]) == one_at_a_time
 
 
 @pytest.mark.parametrize("shape", [(1, 4, -1, -1), (1, 4, 8, 8), (-1, -1, 8, 4)], ids=str)

@@ -1,4 +1,4 @@
-"""The log, the usage message and the exit status, against the documentation of the official samples."""
+"""The log, the usage message and the exit status, as the official samples document them."""
 
 import os
 import re
@@ -28,7 +28,9 @@ from helpers import (
 )
 from openvino import opset13 as ops
 
-# The output that the documentation of the official Python sample of 2022 shows, up to the second table.
+import classification_sample_async as sample
+
+# What the documentation of the official Python sample of 2022 shows, up to the second table.
 DOCUMENTED = """\
 [ INFO ] Creating OpenVINO Runtime Core
 [ INFO ] Reading the model: C:/test_data/models/alexnet.xml
@@ -64,7 +66,8 @@ DOCUMENTED = """\
 [ INFO ] 627      0.0148493
 [ INFO ] 757      0.0120964
 [ INFO ]
-[ INFO ] This sample is an API example. Use the dedicated `benchmark_app` tool for any performance measurements.
+[ INFO ] This sample is an API example. \
+Use the dedicated `benchmark_app` tool for any performance measurements.
 """
 
 # The output that the documentation of the official C++ sample of 2022 shows, up to the results.
@@ -150,7 +153,7 @@ def test_the_default_log_is_that_of_the_official_python_sample(unlabelled):
 
 @pytest.mark.parametrize("device", ["CPU", "MULTI:CPU", "AUTO"])
 def test_openvinos_own_smoke_test(unlabelled, device):
-    """The check of openvino's tests/samples_tests/smoke_tests/test_classification_sample_async.py."""
+    """As its tests/samples_tests/smoke_tests/test_classification_sample_async.py checks."""
     done = run("-m", unlabelled, "-i", DATA / "images" / "coffee.bmp", "-d", device)
     assert done.returncode == 0
     lines = [line.replace("[ INFO ]", "").strip() for line in done.stdout.split("\n")]
@@ -212,7 +215,7 @@ def test_verbose_adds_the_lines_of_the_cpp_sample(unlabelled):
 
 @pytest.mark.parametrize("device", ["CPU", "MULTI:CPU"])
 def test_verbose_with_ten_iterations_is_the_log_of_the_cpp_sample(unlabelled, device):
-    """In its order. The Python sample's two lines that say the same as lines of it stand in their place."""
+    """In its order. The Python sample's two lines that say the same stand in place of its own."""
     log = DOCUMENTED_CPP
     for documented, expected in (
         ("<version>", ov.get_version().partition("-")[0]),
@@ -293,16 +296,24 @@ def test_perf_counts():
     "option",
     [
         ("-c", "x"),
-        ("-cd", "x"),
-        ("-cdi", "x"),
+        ("-cach", "x"),
+        ("-cache_dir", "x"),
+        ("-nir=4",),
+        ("-nireq4",),
+        ("-nt3",),
+        ("-numb", "3"),
+        ("-pcv",),
+        ("-soft",),
         ("--mean", "127"),
         ("--soft",),
         ("--cache_d=x",),
         ("--verb",),
+        ("--nireq", "4"),
     ],
+    ids=" ".join,
 )
 def test_no_option_may_be_abbreviated(tmp_path, monkeypatch, option):
-    """By itself argparse takes `-c x` for `-cdir x`, whatever allow_abbrev is."""
+    """allow_abbrev=False is about long options only: nothing in argparse switches `-nir` off."""
     monkeypatch.chdir(tmp_path)
     done = run("-m", LENET, "-i", DIGITS, *option)
     assert (done.returncode, done.stdout, list(tmp_path.iterdir())) == (2, "", [])
@@ -310,10 +321,42 @@ def test_no_option_may_be_abbreviated(tmp_path, monkeypatch, option):
 
 
 @pytest.mark.parametrize(
+    "option, reason",
+    [
+        (("-n", "3"), "ambiguous option: -n could match -nt, -ni, -nireq"),
+        (("-p", "x"), "ambiguous option: -p could match -pp, -pc"),
+        (("-mean", "127"), "unrecognized arguments: 127"),  # and a model "ean"
+        (("-labels", "x"), "unrecognized arguments: x"),  # and an extension "abels"
+        (("-device", "GPU"), "unrecognized arguments: GPU"),  # and a device "evice"
+        (("-batch", "2"), "argument -b/--batch_size: must be an integer from 1 to .* not 'atch'"),
+        (("-verbose",), ".*erbose.*"),  # argparse words it in two ways
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_what_begins_like_a_short_option_is_an_error(option, reason):
+    done = run("-m", LENET, "-i", DIGITS, *option)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.search(rf"\n\S+ error: {reason}\n\Z", done.stderr)
+
+
+@pytest.mark.parametrize("option", ["-nir", "-nire", "-nireq"])
+def test_argparse_takes_the_beginning_of_nireq_for_it(option):
+    """As README says. Like the option itself, it is not read as `-ni` with a value."""
+    args = sample.parse_args(["-m", "x.xml", "-i", "x.png", option, "4"])
+    assert (args.number_infer_requests, args.number_iter) == (4, None)
+
+
+def test_an_attached_value_makes_a_short_option_of_it():
+    """`-m` with the value "ean=127": there is no such model, and the error says so."""
+    line = fails_with_one_line("-m", LENET, "-i", DIGITS, "-mean=127")
+    assert line == "[ ERROR ] Cannot read ean=127: No such file or directory\n"
+
+
+@pytest.mark.parametrize(
     "options",
     [
-        ("-nt=3", "-b=2", "-dCPU"), ("-d=CPU", "-nt=3", "-b2"), ("--number_top=3", "--device=CPU", "--batch_size=2"),
-        ("-d", "CPU", "-nt", "3", "-b", "2"),
+        ("-nt=3", "-b=2", "-dCPU"), ("-d=CPU", "-nt=3", "-b2"),
+        ("--number_top=3", "--device=CPU", "--batch_size=2"), ("-d", "CPU", "-nt", "3", "-b", "2"),
     ],
     ids=" ".join,
 )  # fmt: skip
@@ -363,7 +406,7 @@ def test_a_missing_path_with_a_newline(tmp_path, option, name):
         ),
         ("--labels", "", b"one", "[ WARNING ] PATH has 1 labels, the model 10 classes"),
         ("-l", ".so", b"no library", "[ ERROR ] Cannot load the extension PATH: "),
-        ("-cdir", "", b"a file", "[ ERROR ] Cannot write to the cache folder PATH: "),
+        ("--cache_dir", "", b"a file", "[ ERROR ] Cannot write to the cache folder PATH: "),
     ],
     ids=lambda value: value if isinstance(value, str) and len(value) < 9 else "",
 )
@@ -412,7 +455,8 @@ def test_the_help_has_the_form_of_the_official_python_sample():
     assert names[:4] == ["-h", "-m", "-i", "-d"]
     assert set(names) >= {"-l", "-pp", "-nt", "-ni", "-nireq", "-pc", "-b", "-v"}
     assert re.search(
-        r"\n\nOpenVINO Runtime version \.{9} \d+\.\d+\.\d+\nBuild \.{11} \S+\n\nAvailable target devices: .*CPU",
+        r"\n\nOpenVINO Runtime version \.{9} \d+\.\d+\.\d+\nBuild \.{11} \S+\n\n"
+        r"Available target devices: .*CPU",
         options,
     )
 
@@ -427,7 +471,7 @@ def test_no_arguments_print_the_whole_help_and_an_error():
 def test_cache_folder(tmp_path, channel_model, picture):
     """It is made, then used, and other options do not get what is cached for these."""
     folder = tmp_path / "new" / "cache"
-    arguments = ("-m", channel_model, "-i", picture, "-cdir", folder)
+    arguments = ("-m", channel_model, "-i", picture, "--cache_dir", folder)
     first = scores(*arguments)
     cached = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
     assert first == scores(*arguments[:-2]) and len(cached) == 1
@@ -442,7 +486,7 @@ def test_cache_folder(tmp_path, channel_model, picture):
 def test_a_cache_folder_that_is_a_file(tmp_path, inside):
     (tmp_path / "file").write_text("kept")
     folder = tmp_path / "file" / inside
-    line = fails_with_one_line("-m", LENET, "-i", DIGITS, "-cdir", folder)
+    line = fails_with_one_line("-m", LENET, "-i", DIGITS, "--cache_dir", folder)
     assert line.startswith(f"[ ERROR ] Cannot write to the cache folder {folder}: ")
     assert (tmp_path / "file").read_text() == "kept"
 
@@ -452,7 +496,7 @@ def test_a_cache_folder_that_is_a_file(tmp_path, inside):
 )
 @pytest.mark.parametrize("folder", ["/proc", "/proc/self/cache"])
 def test_a_cache_folder_that_cannot_be_written(folder):
-    line = fails_with_one_line("-m", LENET, "-i", DIGITS, "-cdir", folder)
+    line = fails_with_one_line("-m", LENET, "-i", DIGITS, "--cache_dir", folder)
     assert line.startswith(f"[ ERROR ] Cannot write to the cache folder {folder}: ")
 
 
@@ -468,7 +512,17 @@ def usage_error_of(option, value):
 
 @pytest.mark.parametrize(
     "option",
-    ["-m", "-i", "-l", "-pp", "--labels", "-cdir", "--model", "--cpu_extension", "--plugin_dir"],
+    [
+        "-m",
+        "-i",
+        "-l",
+        "-pp",
+        "--labels",
+        "--cache_dir",
+        "--model",
+        "--cpu_extension",
+        "--plugin_dir",
+    ],
 )
 def test_an_empty_path_is_a_usage_error(option):
     assert usage_error_of(option, "") == "must be a path, not ''"
@@ -523,7 +577,7 @@ def test_a_path_that_does_not_exist_is_an_error_before_any_work(option):
 
 
 def test_ties_go_to_the_lower_class_id(tmp_path):
-    """Sixty classes, so that an unstable sort would show: every third one 0.025, the others 0.0125."""
+    """Of sixty, so that an unstable sort would show: every third one 0.025, the others 0.0125."""
     model = save_model(
         tmp_path / "ties.xml", always(np.where(np.arange(60) % 3 == 1, 0.025, 0.0125))
     )

@@ -26,8 +26,9 @@ from openvino.preprocess import PrePostProcessor
 def bare_efficientnet(tmp_path_factory):
     """EfficientNet-Lite0 as a converter would deliver it: normalized RGB in, logits out.
 
-    OpenVINO has folded the change of channels and the scale into the first convolution's weights: they are taken out
-    of it again (128 is a power of two: nothing is rounded), and the subtraction of the mean and the softmax cut off.
+    OpenVINO has folded the change of channels and the scale into the first convolution's weights:
+    they are taken out of it again (128 is a power of two: nothing is rounded), and the subtraction
+    of the mean and the softmax cut off.
     """
     model = ov.Core().read_model(EFFICIENTNET)
     operations = model.get_ordered_ops()
@@ -145,7 +146,7 @@ def test_one_channel_is_grayscale(tmp_path, picture, shape, axes):
 
 
 def gathered(image):
-    """The means of the channels by way of a Reshape and a Gather, as torch.export writes some of its graphs."""
+    """The means of the channels by a Reshape and a Gather, as torch.export writes some graphs."""
     weights = np.eye(3, dtype=np.float32).reshape(3, 3, 1, 1)
     same = ops.convolution(image, weights, [1, 1], [0, 0], [0, 0], [1, 1])
     flat = ops.reshape(
@@ -225,7 +226,5 @@ def test_types_that_take_no_images(tmp_path, picture, element_type):
     )
     for options in ((), ("--mean_values", "100"), ("--softmax",)):
         line = fails_with_one_line("-m", model, "-i", picture, *options)
-        assert (
-            line
-            == f"[ ERROR ] Cannot use the model {model}: types {element_type} in and f32 out are not supported\n"
-        )
+        sentence = f"types {element_type} in and f32 out are not supported"
+        assert line == f"[ ERROR ] Cannot use the model {model}: {sentence}\n"

@@ -1,4 +1,4 @@
-"""The README: its examples run, its usage message is the script's, what it says about copying is true."""
+"""The README: its examples run, its usage message is the script's, its tables are true."""
 
 import ast
 import csv
@@ -14,17 +14,22 @@ from helpers import (
     EFFICIENTNET,
     FUNCTIONS,
     PHOTOS,
+    README,
     ROOT,
+    SOURCE,
     as_before_python_3_13,
     at_once,
     classify,
+    functions_to_copy,
+    names_in,
     paste,
+    python_programs,
+    readme_section,
     run_process,
     run_python,
     tables,
 )
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, flags=re.M | re.S)
 COMMANDS = [line for language, block in BLOCKS if language == "sh" for line in block.splitlines()]
 LINES = [line for line in COMMANDS if line.startswith("python classification_sample_async.py")]
@@ -102,47 +107,57 @@ def test_usage_message():
     assert as_before_python_3_13(printed).split() == shown.split()
 
 
-COPYING = re.search(r"^## Copy from it$(.*?)(?=^## |\Z)", README, flags=re.M | re.S)[1]
-ROWS = re.findall(r"^\| `(\w+)` \|[^|]+\| (.*`.*) \|$", COPYING, flags=re.M)
-PROGRAMS = re.findall(r"^```python\n(.*?)^```$", COPYING, flags=re.M | re.S)
+COPYING = readme_section("## Copy from it")
+ROWS = re.findall(r"^\| (`\w+`[^|]*) \|[^|]+\| (.*`.*) \|$", COPYING, flags=re.M)
+PROGRAMS = python_programs(COPYING)
 
 
-def names_in(tree):
-    """The names in the code, without those in strings and comments."""
-    nodes = list(ast.walk(tree))
+def names_and_attributes(*functions):
+    """What the code of the functions uses, without what is in strings and comments."""
+    nodes = [node for function in functions for node in ast.walk(FUNCTIONS[function])]
     attributes = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
     return attributes | {node.id for node in nodes if isinstance(node, ast.Name)}
 
 
-def test_each_function_of_the_table_uses_the_api_beside_it():
-    assert len(ROWS) >= 6
-    for function, apis in ROWS:
-        assert function in FUNCTIONS
+def test_the_functions_of_each_row_use_the_api_beside_them():
+    assert len(ROWS) == 7
+    for functions, apis in ROWS:
         shown = {api.split(".")[-1] for api in re.findall(r"`([\w.]+)`", apis)}
-        assert shown, function
-        assert shown <= names_in(FUNCTIONS[function]), function
+        assert shown, functions
+        assert shown <= names_and_attributes(*re.findall(r"`(\w+)`", functions)), functions
 
 
-DOCUMENTED = re.search(
-    r"^## For readers of the official samples$(.*?)(?=^## |\Z)", README, flags=re.M | re.S
-)[1]
+DOCUMENTED = readme_section("## For readers of the official samples")
 DOCUMENTS_API = [
-    "AsyncInferQueue", "AsyncInferQueue.set_callback", "AsyncInferQueue.start_async", "AsyncInferQueue.wait_all",
-    "InferRequest.results", "ov::InferRequest::start_async", "ov::InferRequest::set_callback", "ov::Output::get_shape",
-    "ov::set_batch", "ov::InferRequest::get_input_tensor", "ov::shape_size", "ov::Tensor::data",
+    "AsyncInferQueue", "AsyncInferQueue.set_callback", "AsyncInferQueue.start_async",
+    "AsyncInferQueue.wait_all", "InferRequest.results", "ov::InferRequest::start_async",
+    "ov::InferRequest::set_callback", "ov::Output::get_shape", "ov::set_batch",
+    "ov::InferRequest::get_input_tensor", "ov::shape_size", "ov::Tensor::data",
 ]  # fmt: skip
 
 
 def test_the_apis_of_the_documents_stand_where_the_table_says():
-    """What the API tables of the documents of 2022 name, each with a name that the function beside it uses."""
+    """What the documents' tables of 2022 name, each with what the function beside it uses."""
     rows = [
         row.split(" | ") for row in re.findall(r"^\| (.* \| .* \| .*) \|$", DOCUMENTED, flags=re.M)
     ]
     rows = [row for row in rows if len(row) == 3 and re.search(r"`\w+`(, step \d)?$", row[1])]
     assert set(DOCUMENTS_API) <= {name for row in rows for name in re.findall(r"`([^`]+)`", row[0])}
-    for _, here, why in rows:
-        *apis, function = re.findall(r"`(\w+)`", here)
-        assert why and set(apis) <= names_in(FUNCTIONS[function]), here
+    for _, places, why in rows:
+        assert why
+        for place in places.split("; "):
+            *apis, function = re.findall(r"`(\w+)`", place)
+            assert set(apis) <= names_and_attributes(function), place
+            if step := re.search(r", step (\d)$", place):
+                assert all(api in code_of_step(int(step[1])) for api in apis), place
+
+
+def code_of_step(number):
+    """The lines of `classify_images` below the comment that names the step."""
+    recipe = ast.get_source_segment(SOURCE, FUNCTIONS["classify_images"])
+    steps = re.split(r"^ +# Step (\d)\. .*$", recipe, flags=re.M)
+    assert steps[1::2] == list("12345678")
+    return steps[2 * number]
 
 
 def test_there_are_programs_to_copy():
@@ -152,7 +167,7 @@ def test_there_are_programs_to_copy():
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_programs_below_the_pieces_that_they_name(tmp_path, program):
     (tmp_path / "data").symlink_to(DATA)
-    pieces = [name for name in FUNCTIONS if name in names_in(ast.parse(program))]
+    pieces = [name for name in functions_to_copy() if name in names_in(ast.parse(program))]
     assert pieces
     done = run_python(paste(tmp_path / "program.py", pieces, program), cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -24,7 +24,7 @@ from numbered import save_numbered_images, wrong_answers
 
 
 def reference_probabilities(model_path, photo):
-    """One image, synchronously, with no PrePostProcessor: the input as the model has it, [1,3,224,224] f32."""
+    """One image, synchronously, without PrePostProcessor: f32 [1,3,224,224], the model's input."""
     core = ov.Core()
     compiled = core.compile_model(
         core.read_model(model_path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
@@ -96,7 +96,8 @@ def test_tables_do_not_depend_on_batch_requests_or_iterations(many_photos, one_b
     results = classify("-m", EFFICIENTNET, "-i", many_photos, "--infer_precision", "f32", *options)
     assert [name for name, _ in results] == [name for name, _ in one_by_one]
     for (name, rows), (_, expected) in zip(results, one_by_one):
-        # Other batches add up in another order: 1e-6 apart at most, and classes that close may change places.
+        # Other batches add up in another order: 1e-6 apart at most, and classes that close may
+        # change places.
         assert [probability for _, probability, _ in rows] == pytest.approx(
             [row[1] for row in expected], abs=2e-6
         ), name

@@ -1,4 +1,7 @@
-"""Standard output, standard error, Ctrl-C, and what a run is not to do: print warnings, fork, use the network."""
+"""Standard output, standard error, Ctrl-C, and what is not to happen.
+
+A run prints no warnings of Python's, does not fork or use the network; an import changes nothing.
+"""
 
 import os
 import re
@@ -90,7 +93,10 @@ def test_a_pipe_that_does_not_block_and_a_reader_that_is_slow(tmp_path):
     reading_end, writing_end = os.pipe()
     os.set_blocking(writing_end, False)
     process = subprocess.Popen(
-        [sys.executable, SCRIPT, "-m", tmp_path / "numbers.xml", "-i", images, "-nt", "2", "--infer_precision", "f32"],
+        [
+            *(sys.executable, SCRIPT, "-m", tmp_path / "numbers.xml", "-i", images),
+            *("-nt", "2", "--infer_precision", "f32"),
+        ],
         stdout=writing_end, stderr=subprocess.PIPE,
     )  # fmt: skip
     while (
@@ -118,7 +124,7 @@ def test_python_has_nothing_to_warn_of():
 
 @pytest.mark.parametrize("parent", ["", 'trap "" INT; '], ids=["default", "ignored"])
 def test_ctrl_c_ends_a_shell_loop_of_runs(parent):
-    """Ctrl-C is one SIGINT to all processes of the group. A shell goes on unless its child has died of the signal."""
+    """Ctrl-C is a SIGINT to all of the group. A shell goes on unless its child has died of it."""
     loop = f'{parent}for run in 1 2 3; do "$@"; done; echo the end'
     process = subprocess.Popen(
         ["bash", "-c", loop, "bash", sys.executable, SCRIPT, "-m", LENET, "-i", DIGITS, "-nt", "1"],
@@ -156,7 +162,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 def watched(path, home):
-    """Runs the script at `path`; OpenVINO's telemetry is silent where CI is set, and keeps its files at home."""
+    """Runs the script at `path`; OpenVINO's telemetry is silent under CI, and has files at home."""
     return run_python(
         "-c", WATCH, path, "-m", LENET, "-i", DIGITS,
         prefix=["env", "-u", "CI"], env={"HOME": str(home)}, timeout=20,
@@ -171,24 +177,68 @@ def test_it_starts_no_process_and_opens_no_connection(tmp_path):
 
 @pytest.mark.skipif(not PathFinder.find_spec("openvino_telemetry"), reason="no openvino_telemetry")
 def test_the_watch_sees_openvino_telemetry(tmp_path):
-    """The control of the test above: the script without the line that keeps it from being imported."""
-    source, count = re.subn(
-        r'^sys\.modules\["openvino_telemetry"\] = None.*\n', "", SCRIPT.read_text(), flags=re.M
-    )
+    """The control of the test above: without the line that keeps its one importer out."""
+    line = r'^    sys\.modules\["openvino\.tools\.ovc"\] = None.*\n'
+    source, count = re.subn(line, "", SCRIPT.read_text(), flags=re.M)
     assert count == 1
     changed = tmp_path / "changed.py"
     changed.write_text(source)
     done = watched(changed, tmp_path)
-    assert done.returncode == 3 and done.stderr.splitlines()[-1] in (
-        "os.fork",
-        "subprocess.Popen",
-        "socket.__new__",
+    seen = ("os.fork", "subprocess.Popen", "socket.__new__")
+    assert done.returncode == 3 and done.stderr.splitlines()[-1] in seen
+
+
+# Prints what the import at its start has left of the process.
+STATE = """
+import os, signal, sys
+handlers = {int(number): str(signal.getsignal(number)) for number in signal.valid_signals()}
+streams = [(s.encoding, s.errors, os.get_blocking(s.fileno())) for s in (sys.stdout, sys.stderr)]
+modules = {name: str(sys.modules[name]) for name in ("openvino.tools.ovc", "openvino_telemetry")}
+print(sorted(os.environ.items()), handlers, streams, modules, sep="\\n")
+"""
+
+
+@pytest.mark.skipif(not PathFinder.find_spec("openvino_telemetry"), reason="no openvino_telemetry")
+def test_importing_the_script_changes_nothing_but_what_its_imports_do():
+    """OpenCV sets environment variables of its own."""
+
+    def state_after(statement):
+        unset = ["env", "-u", "OPENBLAS_NUM_THREADS", "-u", "OPENCV_LOG_LEVEL"]
+        done = run_python("-c", statement + STATE, prefix=unset, timeout=20)
+        assert (done.returncode, done.stderr) == (0, ""), done.stderr
+        return done.stdout
+
+    libraries, script = at_once(
+        state_after, ["import cv2, numpy, openvino", "import classification_sample_async"]
     )
+    assert script == libraries
+    assert "<module 'openvino.tools.ovc' from" in script
+    assert "<module 'openvino_telemetry' from" in script
+    assert "default_int_handler" in script
+    assert "OPENBLAS_NUM_THREADS" not in script and "OPENCV_LOG_LEVEL" not in script
+
+
+def test_importing_the_script_calls_none_of_its_functions():
+    program = """
+import sys
+
+def called(frame, event, argument):
+    if event == "call" and frame.f_code.co_filename.endswith("classification_sample_async.py"):
+        print(frame.f_code.co_name)
+
+sys.setprofile(called)
+import classification_sample_async
+sys.setprofile(None)
+"""
+    done = run_python("-c", program, timeout=20)
+    assert (done.returncode, done.stderr) == (0, "")
+    called = set(done.stdout.split())
+    assert "<module>" in called <= {"<module>", "Parser", "Image", "ImageReader", "Settings"}
 
 
 NAMES = [
-    b"plain.png", b"with spaces.png", b"new\nline.png", b"quote'\".png", "é中.png".encode(), b"not-utf8-\xff\xfe.png",
-    b"[3].png", b"%s{}.png", b"-nt.png", b"l" * 251 + b".png",
+    b"plain.png", b"with spaces.png", b"new\nline.png", b"quote'\".png", "é中.png".encode(),
+    b"not-utf8-\xff\xfe.png", b"[3].png", b"%s{}.png", b"-nt.png", b"l" * 251 + b".png",
 ]  # fmt: skip
 
 
@@ -205,7 +255,10 @@ def test_names_and_labels_are_printed_as_the_bytes_they_are(tmp_path, channel_mo
     labels = tmp_path / "labels.txt"
     labels.write_bytes("Käse\n中\n".encode() + b"latin-1 \xe9\n")
     done = subprocess.run(
-        [sys.executable, SCRIPT, "-m", channel_model, "-i", tmp_path, "--labels", labels, "--softmax"],
+        [
+            *(sys.executable, SCRIPT, "-m", channel_model, "-i", tmp_path),
+            *("--labels", labels, "--softmax"),
+        ],
         capture_output=True, env={**os.environ, **environment}, timeout=60,
     )  # fmt: skip
     folder = os.fsencode(tmp_path)
