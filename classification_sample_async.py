@@ -988,11 +988,11 @@ def ends_in_topk(model: ov.Model) -> bool:
 def check_counts(model: ov.Model) -> None:
     counts = f"{len(model.inputs)} and {len(model.outputs)}"
     if counts != "1 and 1":
-        names = ", ".join(name_of(port) for port in model.outputs)
-        raise ValueError(
-            f"Models with only 1 input and output are supported, not {counts} ({names}). "
-            f"{CHANGE_A_MODEL} to keep one output"
-        )
+        text = f"Models with only 1 input and output are supported, not {counts}"
+        if len(model.inputs) == 1:
+            names = ", ".join(name_of(port) for port in model.outputs)
+            text += f" ({names}). {CHANGE_A_MODEL} to keep one output"
+        raise ValueError(text)
     if model.get_variables():
         raise ValueError("it keeps a state from one inference to the next (ReadValue, Assign)")
 
