@@ -950,7 +950,10 @@ def find_model_file(path: str) -> str:
         folder = os.path.dirname(path) or "."
         raise ValueError(f"give the SavedModel's folder: -m {shlex.quote(folder)}")
     if name.endswith((".keras", ".h5", ".pt", ".pth")):
-        raise ValueError("convert it first: README.md, under 'Your own model', shows how")
+        raise ValueError(
+            "convert it first with ov.convert_model, or the export of Keras or Ultralytics: "
+            "README.md, under 'Your own model', shows how"
+        )
     if not os.path.isdir(path) or os.path.exists(os.path.join(path, "saved_model.pb")):
         return path
     names = sorted(name for name in os.listdir(path) if not name.startswith("."))
