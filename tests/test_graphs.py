@@ -13,7 +13,6 @@ from helpers import (
     channel_means,
     classify,
     fails_with_one_line,
-    protobuf,
     run,
     save_model,
     save_saved_model,
@@ -22,6 +21,7 @@ from helpers import (
     tables,
     warnings,
 )
+from onnx_files import POOLED, integer_attribute, save_onnx
 from openvino import opset13 as ops
 
 import classification_sample_async as sample
@@ -128,30 +128,6 @@ def test_two_outputs_with_a_topk(tmp_path, picture, build):
     fails_with_one_line("-m", two, "-i", picture, naming=["not 1 and 2", "to keep one output"])
 
 
-def save_onnx(path, nodes, initializers, sizes=(1, 3, 8, 8), opset=13):
-    """Saves an ONNX file; a node is (type, inputs, outputs, attributes as messages)."""
-    dimensions = [(1, protobuf((1, size))) for size in sizes]
-    image_type = protobuf((1, protobuf((1, 1), (2, protobuf(*dimensions)))))
-    graph = []
-    for kind, inputs, outputs, *attributes in nodes:
-        fields = [*((1, name) for name in inputs), *((2, name) for name in outputs), (4, kind)]
-        graph.append((1, protobuf(*fields, *((5, attribute) for attribute in attributes))))
-    for name, array in initializers.items():
-        number = {"float32": 1, "int64": 7}[array.dtype.name]
-        sizes_of = [(1, size) for size in array.shape]
-        graph.append((5, protobuf(*sizes_of, (2, number), (8, name), (9, array.tobytes()))))
-    graph += [(2, "graph"), (11, protobuf((1, "image"), (2, image_type)))]
-    for name in nodes[-1][2]:
-        graph.append((12, protobuf((1, name), (2, protobuf((1, protobuf((1, 1))))))))
-    path.write_bytes(protobuf((1, 8), (7, protobuf(*graph)), (8, protobuf((2, opset)))))
-    return path
-
-
-def integer_attribute(name, value):
-    return protobuf((1, name), (20, 2), (3, value))
-
-
-POOLED = [("GlobalAveragePool", ["image"], ["pooled"]), ("Flatten", ["pooled"], ["means"])]
 AXIS_1 = integer_attribute("axis", 1)
 
 

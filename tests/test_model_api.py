@@ -12,7 +12,6 @@ from helpers import (
     always,
     channel_means,
     classify,
-    protobuf,
     run,
     save_model,
     save_with_info,
@@ -21,6 +20,7 @@ from helpers import (
     warnings,
 )
 from make_model_api_data import CASES, GETI, HIERARCHY, UNIT, picture, save, value_range, window
+from onnx_files import POOLED, save_onnx
 from openvino import opset13 as ops
 from openvino.preprocess import PrePostProcessor
 
@@ -536,21 +536,6 @@ def test_geti_s_model_on_photos(tmp_path, channel_model):
         assert np.abs(by_hand).max() < 3
 
 
-def save_onnx_with_metadata(path, metadata):
-    """The means of the channels [1,3,8,8], with `metadata`, of a model or of a converter."""
-    sizes = [(1, protobuf((1, size))) for size in (1, 3, 8, 8)]
-    image_type = protobuf((1, protobuf((1, 1), (2, protobuf(*sizes)))))
-    graph = protobuf(
-        (1, protobuf((1, "image"), (2, "means"), (4, "GlobalAveragePool"))),
-        (2, "means"),
-        (11, protobuf((1, "image"), (2, image_type))),
-        (12, protobuf((1, "means"), (2, protobuf((1, protobuf((1, 1))))))),
-    )
-    entries = [(14, protobuf((1, name), (2, text))) for name, text in metadata.items()]
-    path.write_bytes(protobuf((1, 8), (7, graph), (8, protobuf((2, 13))), *entries))
-    return path
-
-
 @pytest.mark.parametrize("prefix", ["model_info ", ""], ids=["Model API's", "bare"])
 def test_the_metadata_of_an_onnx_file_count_as_model_info(tmp_path, red_green_blue, prefix):
     """Model API's export to ONNX writes `model_info labels` and so on."""
@@ -563,7 +548,7 @@ def test_the_metadata_of_an_onnx_file_count_as_model_info(tmp_path, red_green_bl
     }
     metadata = {f"{prefix}{name}": text for name, text in info.items()}
     metadata |= {"author": "somebody", "description": "a model", "names": "{0: 'x'}"}
-    model = save_onnx_with_metadata(tmp_path / "model.onnx", metadata)
+    model = save_onnx(tmp_path / "model.onnx", POOLED, metadata=metadata)
     [(_, rows)] = classify("-m", model, "-i", red_green_blue, "--infer_precision", "f32")
     logits = np.array([40, 100, 200]) / 255 - [0.1, 0.2, 0.3]
     assert [row[1] for row in sorted(rows)] == pytest.approx(
@@ -571,9 +556,8 @@ def test_the_metadata_of_an_onnx_file_count_as_model_info(tmp_path, red_green_bl
     )
     assert [row[2] for row in sorted(rows)] == ["sky blue", "grass", "fire"]
 
-    model = save_onnx_with_metadata(
-        tmp_path / "model.onnx", {f"{prefix}hierarchical": "True", f"{prefix}input_dtype": "f32"}
-    )
+    metadata = {f"{prefix}hierarchical": "True", f"{prefix}input_dtype": "f32"}
+    model = save_onnx(tmp_path / "model.onnx", POOLED, metadata=metadata)
     done = run("-m", model, "-i", red_green_blue)
     assert [line for line in warnings(done) if "unsupported" in line] == [
         unsupported("hierarchical", "True"), unsupported("input_dtype", "f32")
@@ -581,5 +565,5 @@ def test_the_metadata_of_an_onnx_file_count_as_model_info(tmp_path, red_green_bl
 
 
 def test_an_onnx_file_without_metadata(tmp_path, red_green_blue):
-    model = save_onnx_with_metadata(tmp_path / "model.onnx", {})
+    model = save_onnx(tmp_path / "model.onnx", POOLED)
     assert scores("-m", model, "-i", red_green_blue) == [AS_IT_IS]
