@@ -210,7 +210,7 @@ def test_rounded_probabilities_of_many_classes_in_8_bits_are_no_warning(tmp_path
 
 
 def class_id(element_type, shape=(0, 1)):
-    """What `save_model` builds a model of that returns 0 or 1 and no probabilities; 0 in `shape` is the batch.
+    """What `save_model` builds a model of that returns a class id; 0 in `shape` is the batch.
 
     By a comparison, where most have a TopK, which test_graphs.py is about.
     """
