@@ -36,7 +36,7 @@ def test_a_model_that_cannot_be_batched_runs_with_batch_1(tmp_path, build):
         assert loaded.output().partial_shape == ov.PartialShape([1, 15])
     warning = re.escape(
         "[ WARNING ] The model does not take the batch size 5; it runs with batch size 1. "
-        "README.md, under 'Change a model', makes its batch dynamic\n"
+        "README.md, under 'Change a model', shows how to make the batch dynamic\n"
     )
     results = classify(
         "-m", model, "-i", *PHOTOS, "--infer_precision", "f32", stderr=warning + NO_PROBABILITIES

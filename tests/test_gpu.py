@@ -141,7 +141,7 @@ def test_a_graph_that_keeps_its_own_batch(tmp_path):
     )
     warning = re.escape(
         "[ WARNING ] The model does not take the batch size 5; it runs with batch size 1. "
-        "README.md, under 'Change a model', makes its batch dynamic\n"
+        "README.md, under 'Change a model', shows how to make the batch dynamic\n"
     )
     results = classify("-m", model, "-i", *PHOTOS, *ON_GPU_IN_F32, stderr=warning)
     for photo, (name, rows) in zip(PHOTOS, results, strict=True):

@@ -53,7 +53,7 @@ def approximately(values):
             AS_IT_IS,
         ),
         (
-            {"model_type": "Classification", "confidence_threshold": "0.5", "multilabel": "maybe"},
+            {"model_type": "Classification", "confidence_threshold": "0.5", "multilabel": "False"},
             AS_IT_IS,
         ),
         ({"embedded_processing": "NO", "mean_values": "10 20 30"}, (190, 80, 10)),
@@ -81,7 +81,7 @@ def test_resize_type(with_info, noise, resize_type, left, right):
         ({"scale_values": "0.5"}, ["scale_values [0.5]"]),
         (
             {"reverse_input_channels": "YES", "resize_type": "crop"},
-            ["center_crop 1.0", "reverse_input_channels True"],
+            ["center_crop 1", "reverse_input_channels True"],
         ),
         ({"labels": "sky_blue grass fire"}, ["labels ['sky_blue', 'grass', 'fire']"]),
         ({"mean_values": "", "labels": "None", "model_type": "Classification"}, []),
@@ -127,6 +127,8 @@ def test_center_crop_on_the_command_line_wins(with_info, noise):
     "name, value",
     [
         ("reverse_input_channels", "maybe"),
+        ("reverse_input_channels", "1"),
+        ("multilabel", "maybe"),
         ("mean_values", "1 2"),
         ("mean_values", "red green blue"),
         ("mean_values", "nan"),
@@ -357,8 +359,11 @@ def test_several_pictures_for_embedded_processing(tmp_path, channel_model, pictu
 )
 def test_without_a_stated_size_a_dynamic_one_is_an_error(tmp_path, channel_model, picture, info):
     model = save_with_info(tmp_path / "embedded.xml", embedded(channel_model, True), **info)
-    fails_with_one_line(
-        "-m", model, "-i", picture, naming=[model, "is [1,?,?,3], of no fixed size"]
+    line = fails_with_one_line("-m", model, "-i", picture)
+    assert line == (
+        f"[ ERROR ] Cannot use the model {model}: its input [N,H,W,C] is [1,?,?,3], of no fixed "
+        "size. README.md, under 'Change a model', shows how to give it one; but it resizes images "
+        "itself, and images stretched before that may change class\n"
     )
 
 

@@ -34,7 +34,7 @@ PICTURE_MEANS = pytest.approx({0: 200, 1: 100, 2: 40}, abs=1e-3)
 
 
 def test_the_readme_has_the_section_that_the_messages_name():
-    assert sample.CHANGE_A_MODEL == "README.md, under 'Change a model',"
+    assert sample.CHANGE_A_MODEL == "README.md, under 'Change a model', shows how"
     assert len(python_programs(readme_section("### Change a model"))) == 3
 
 
@@ -59,7 +59,7 @@ def test_a_dynamic_size_is_an_error(tmp_path, shape, layout, stated):
 def no_fixed_size(model, stated):
     return (
         f"[ ERROR ] Cannot use the model {model}: its input {stated}, of no fixed size. "
-        "README.md, under 'Change a model', gives it one\n"
+        "README.md, under 'Change a model', shows how to give it one\n"
     )
 
 
@@ -158,7 +158,7 @@ def test_two_outputs_are_an_error_that_names_them(tmp_path, picture, names):
     assert fails_with_one_line("-m", model, "-i", picture) == (
         f"[ ERROR ] Cannot use the model {model}: Models with only 1 input and output are "
         f"supported, not 1 and 2 ({listed}). "
-        "README.md, under 'Change a model', keeps one output\n"
+        "README.md, under 'Change a model', shows how to keep one output\n"
     )
 
 
