@@ -558,15 +558,10 @@ def callback_on(
     # One atomic step marks the queue, or finds another mark
     if vars(queue).setdefault("callback_owner", owner) is not owner:
         raise RuntimeError("the queue is in use: end what uses it first, or make a second queue")
-    callback_threads = set()
     released = threading.Event()
 
     def watched(request: ov.InferRequest, userdata: Any) -> None:
-        callback_threads.add(threading.get_ident())
-        try:
-            callback(request, userdata)
-        finally:
-            callback_threads.remove(threading.get_ident())
+        callback(request, userdata)
 
     def end() -> None:
         try:
@@ -586,9 +581,9 @@ def callback_on(
         del watched  # from here on only OpenVINO refers to it
         yield
     finally:
-        if threading.get_ident() in callback_threads:
-            # The garbage collector closes infer_in_order within the callback: `end` would wait for
-            # the request whose thread it runs on
+        if isinstance(threading.current_thread(), threading._DummyThread):
+            # Python did not start this thread, so it is OpenVINO's: the garbage collector closes
+            # infer_in_order within a callback, and `end` could wait for the request that runs it
             threading.Thread(target=end_once).start()
         else:
             end_once()
@@ -668,11 +663,11 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def positive(number: str | float) -> float:
-    value = float(number)
-    if not 0 < value < math.inf:
-        raise ValueError(f"{number} is not a positive number")
-    return value
+def finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is not a finite number")
+    return number
 
 
 def path_text(text: str) -> str:
@@ -809,7 +804,7 @@ def looks_like_image(path: str) -> bool:
 
 def first_bytes(path: str) -> bytes:
     with open(path, "rb") as file:
-        return file.read(1000)
+        return file.read(10_000)
 
 
 def is_heic(start: bytes) -> bool:
@@ -911,7 +906,7 @@ def check_pnm_header(start: bytes) -> None:
     A header is a number for the kind, then width, height and the greatest value, with white space
     and comments between them: https://netpbm.sourceforge.net/doc/pgm.html
     """
-    header = re.match(rb"P([2356])(?:\s+(?:#.*\n\s*)*(\d+)){3}", start)
+    header = re.match(rb"P([2356])(?:\s+(?:#[^\r\n]*[\r\n]\s*)*(\d+)){3}", start)
     if not header:
         return
     is_text = header[1] in b"23"
@@ -976,15 +971,23 @@ def check_model(model: ov.Model) -> None:
     check_input(model)
 
 
+# Before a layer with weights a TopK is no concern; the others may use it to keep the best only
+NOT_BEFORE = (
+    "MatMul", "Convolution", "Select", "ScatterUpdate", "ScatterElementsUpdate", "ScatterNDUpdate",
+)  # fmt: skip
+
+
 def ends_in_topk(model: ov.Model) -> bool:
     """Returns whether a TopK, which ArgMax and sort become, stands behind the last layer."""
     for operation in model.get_results():
-        name = operation.get_type_name()
-        while operation.get_input_size() and name not in ("TopK", "MatMul", "Convolution"):
-            operation = operation.input_value(0).get_node()
-            name = operation.get_type_name()
-        if name == "TopK":
-            return True
+        while operation.get_type_name() not in NOT_BEFORE:
+            if operation.get_type_name() == "TopK":
+                return True
+            inputs = [value.get_node() for value in operation.input_values()]
+            computed = [node for node in inputs if node.get_type_name() != "Constant"]
+            if not computed:
+                break
+            operation = computed[0]
     return False
 
 
@@ -1030,8 +1033,8 @@ def resizes_images(model: ov.Model) -> bool:
     """Returns whether the graph resizes what still has the channels of an image."""
     for operation in model.get_ops():
         if operation.get_type_name() == "Interpolate":
-            sizes = list(operation.input_value(0).partial_shape)[1:]
-            if 1 in sizes or 3 in sizes:
+            shape = operation.input_value(0).partial_shape
+            if shape.is_dynamic and (1 in list(shape)[1:] or 3 in list(shape)[1:]):
                 return True
     return False
 
@@ -1229,6 +1232,11 @@ class Intensity:
     clamp: tuple[float, float] | None = None
 
 
+INTENSITY_NUMBERS = (
+    "max_value", "min_value", "scale_factor", "window_center", "window_width",
+)  # fmt: skip
+
+
 def read_intensity(info: dict[str, str]) -> Intensity:
     """Returns the `intensity_mode` of Model API: to 0..1, all pixels or those in a range.
 
@@ -1237,19 +1245,25 @@ def read_intensity(info: dict[str, str]) -> Intensity:
     mode = info.get("intensity_mode", "none")
     try:
         if mode == "scale_to_unit":
-            return Intensity(divisor=positive(info.get("intensity_max_value", "255")))
-        if mode == "window":
-            width = positive(info["intensity_window_width"])
-            lowest = float(info["intensity_window_center"]) - width / 2
-            return Intensity(lowest, width, (lowest, lowest + width))
-        if mode == "range_scale":
-            factor = positive(info.get("intensity_scale_factor", "1"))
-            lowest = float(info.get("intensity_min_value", "0")) / factor
-            highest = float(info["intensity_max_value"]) / factor
-            return Intensity(lowest, positive(highest - lowest), (lowest, highest))
-    except (KeyError, ValueError):
-        numbers = [f"{name} {text}" for name, text in info.items() if "intensity" in name]
-        warn_of_unsupported("intensity_mode", ", ".join([mode, *numbers]))
+            intensity = Intensity(divisor=finite(info.get("intensity_max_value", "255")))
+        elif mode == "window":
+            width = finite(info["intensity_window_width"])
+            lowest = finite(info["intensity_window_center"]) - width / 2
+            intensity = Intensity(lowest, width, (lowest, lowest + width))
+        elif mode == "range_scale":
+            factor = finite(info.get("intensity_scale_factor", "1"))
+            lowest = finite(info.get("intensity_min_value", "0")) / factor
+            highest = finite(info["intensity_max_value"]) / factor
+            intensity = Intensity(lowest, highest - lowest, (lowest, highest))
+        else:
+            intensity = Intensity()
+        if not 1e-18 <= intensity.divisor <= 1e18 or abs(intensity.offset) > 1e18:
+            raise ValueError("f32 does not bear the result")
+        return intensity
+    except (KeyError, ValueError, ZeroDivisionError):
+        numbers = {name.removeprefix("intensity_"): text for name, text in info.items()}
+        text = ", ".join(f"{name} {numbers[name]}" for name in INTENSITY_NUMBERS if name in numbers)
+        warn_of_unsupported("intensity_mode", f"{mode}: {text}")
     return Intensity()
 
 
@@ -1258,7 +1272,7 @@ def set_embedded_size(model: ov.Model, info: dict[str, str]) -> bool:
     sizes = [info.get("orig_height", ""), info.get("orig_width", "")]
     if not all(re.fullmatch(r"[1-9]\d{0,4}", size) for size in sizes):
         return False
-    shape = model.inputs[0].partial_shape
+    shape = model.inputs[0].partial_shape if model.inputs else ov.PartialShape.dynamic()
     if str(shape) not in ("[1,?,?,3]", "[?,?,?,3]", "[1,?,?,1]", "[?,?,?,1]"):
         return False
     model.reshape([shape[0], int(sizes[0]), int(sizes[1]), shape[3]])
@@ -1410,7 +1424,8 @@ def error_text(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         text = error.strerror
     if isinstance(error, RuntimeError | cv2.error):
-        lines = [line for line in text.split("\n") if not line.startswith(AFTER_THE_CAUSE)]
+        lines = [line for line in text.split("\n") if line.strip()]
+        lines = [line for line in lines if not line.startswith(AFTER_THE_CAUSE)]
         text = printable(lines[-1].removeprefix("-- "), 1000) if lines else ""
         missing = re.search(r"externally stored data in file \((.*), offset: ", text)
         if missing:
@@ -1455,7 +1470,7 @@ def warn_of_batch(model: ov.Model, wanted_size: int, batch_size: int) -> None:
 
 def warn_of_values_for_0_to_1(settings: Settings, model: ov.Model) -> None:
     """Logs a warning for the mean and std that PyTorch's pages print, such as 0.485 and 0.229."""
-    is_real = model.inputs[0].element_type.is_real()
+    is_real = all(port.element_type.is_real() for port in model.inputs)
     values = [*(settings.mean or []), *(settings.scale or [])]
     if is_real and settings.scale and all(abs(value) < 1 for value in values):
         log_warning(

@@ -128,5 +128,8 @@ def test_a_file_of_another_framework_is_to_be_exported(tmp_path, picture, capfd,
     (tmp_path / name).write_bytes(content)
     line = fails_with_one_line("-m", tmp_path / name, "-i", picture)
     assert capfd.readouterr().err == ""
-    advice = "give what Keras' export or torch.onnx.export makes"
+    advice = (
+        "convert it first with ov.convert_model, or the export of Keras or Ultralytics: "
+        "README.md, under 'Your own model', shows how"
+    )
     assert line == f"[ ERROR ] Cannot read the model {tmp_path / name}: {advice}\n"

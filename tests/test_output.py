@@ -392,7 +392,12 @@ def test_a_missing_path_with_a_newline(tmp_path, option, name):
     [
         ("-m", ".xml", b"no model", "[ ERROR ] Cannot read the model PATH: "),
         ("-m", ".onnx", b"", "[ ERROR ] Cannot read the model PATH: "),
-        ("-m", ".h5", b"", "[ ERROR ] Cannot read the model PATH: give what Keras' export"),
+        (
+            "-m",
+            ".h5",
+            b"",
+            "[ ERROR ] Cannot read the model PATH: convert it first with ov.convert_model",
+        ),
         ("-m", "", None, "[ ERROR ] Cannot read the model PATH: it has to hold one .xml file"),
         ("-i", ".png", b"no image", "[ WARNING ] PATH: cannot be decoded as an image\n"),
         ("-i", ".heic", b"", "[ WARNING ] PATH: is a photo that OpenCV does not read"),

@@ -284,9 +284,6 @@ def child_collected_in_the_callback_of_another_queue(_):
     assert_works(other)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="deadlock: `end` waits on the thread of the other's callback"
-)
 def test_a_generator_that_the_collector_closes_in_the_callback_of_another_queue():
     run_child(child_collected_in_the_callback_of_another_queue, "collected")
 

@@ -40,7 +40,6 @@ CONV = (
     "friendly_name 'Convolution_8':\n"
     "Data batch channel count (3) does not match filter input channel count (5).\n\n"
 )
-BLANK = pytest.mark.xfail(strict=True, reason="the blank line before 'Summary:' is taken: ''")
 TEXTS = {
     "onnx": (
         f"{FROM}{NOT_CONVERTED}\nSummary:\n"
@@ -114,15 +113,11 @@ TEXTS = {
     "one-line": ("std::bad_alloc", "std::bad_alloc"),
     "empty": ("\n", "RuntimeError"),
 }
-HAS_A_BLANK_LINE = ("onnx-failed", "onnx-two-failed")
 
 
 @pytest.mark.parametrize(
     "text, reason",
-    [
-        pytest.param(*case, id=name, marks=BLANK if name in HAS_A_BLANK_LINE else ())
-        for name, case in TEXTS.items()
-    ],
+    [pytest.param(*case, id=name) for name, case in TEXTS.items()],
 )
 def test_the_line_with_the_cause(text, reason):
     assert sample.error_text(RuntimeError(text)) == reason
@@ -172,10 +167,7 @@ FAILED = ("training", "channels", "attribute", "padding")
 
 @pytest.mark.parametrize(
     "nodes, constants, reason",
-    [
-        pytest.param(*case, id=name, marks=BLANK if name in FAILED else ())
-        for name, case in ONNX_FILES.items()
-    ],
+    [pytest.param(*case, id=name) for name, case in ONNX_FILES.items()],
 )
 def test_onnx_files_that_cannot_be_converted(tmp_path, picture, nodes, constants, reason):
     model = save_onnx(tmp_path / "model.onnx", nodes, constants, domains=["com.acme"])
