@@ -30,8 +30,8 @@ NAMED = {
     )
 }
 PIECES = [
-    "build_preprocessing", "apply_batch_size", "decode", "center_crop", "read_ahead",
-    "infer_in_order", "top_class_ids",
+    "build_preprocessing", "apply_batch_size", "decode", "center_crop", "resize", "center_box",
+    "read_ahead", "infer_in_order", "callback_on", "top_class_ids",
 ]  # fmt: skip
 
 
@@ -217,8 +217,50 @@ assert top_class_ids(np.array([0.1, np.nan, 0.3]), 10).tolist() == [2, 0, 1]
 """
 
 
+# Halved, a value has the weights 1/8, 3/8, 3/8 and 1/8 of four pixels, at the edge 3/7, 3/7 and
+# 1/7 of three. In twice the size it has 3/4 of one pixel and 1/4 of its neighbour.
+RESIZE = """
+row = np.array([[0, 80, 160, 240]], np.uint8)
+left, right = (3 * 0 + 3 * 80 + 160) / 7, (80 + 3 * 160 + 3 * 240) / 7
+assert resize(row, 2, 1).tolist() == [[round(left), round(right)]]
+assert resize(row, 8, 1).tolist() == [[0, 20, 60, 100, 140, 180, 220, 240]]
+assert resize(row, 4, 1, cubic=True).tolist() == row.tolist()
+colours = np.dstack([row, row // 2, 255 - row])
+assert resize(colours, 8, 3).shape == (3, 8, 3)
+assert resize(colours, 2, 2, True, (1, 0, 3, 1)).shape == (2, 2, 3)
+"""
+
+# 640x480 becomes 341x256, of which the columns 58 or 59 to 282 and the rows 16 to 240 are taken.
+CENTER_BOX = """
+left, top, right, bottom = center_box(np.zeros((480, 640, 3)), 224, 224, Fraction(7, 8))
+assert np.allclose([left, right], [58 * 640 / 341, 282 * 640 / 341])
+assert np.allclose([top, bottom], [16 * 480 / 256, 240 * 480 / 256])
+assert center_box(np.zeros((480, 480)), 224, 224, 1) == (0, 0, 480, 480)
+"""
+
+CALLBACK_ON = f"""
+compiled_model = ov.Core().compile_model({str(LENET)!r}, "CPU")
+queue = ov.AsyncInferQueue(compiled_model, 3)
+digits = np.fromfile({str(DIGITS)!r}, np.uint8, offset=16).reshape(10, 1, 1, 28, 28)
+found = {{}}
+
+def keep_class(request, number):
+    found[number] = int(request.get_output_tensor().data.argmax())
+
+for _ in range(50):
+    found.clear()
+    with callback_on(queue, keep_class):
+        for number, digit in enumerate(digits):
+            queue.start_async(ov.Tensor(digit.astype(np.float32)), userdata=number)
+    assert found == {{number: number for number in range(10)}}
+"""
+
+
 PROGRAMS = [
     ("decode", DECODE),
+    ("resize", RESIZE),
+    ("center_box", CENTER_BOX),
+    ("callback_on", CALLBACK_ON),
     ("center_crop", CENTER_CROP),
     ("center_crop", CENTER_CROP_OF_A_SMALL_IMAGE),
     ("read_ahead", READ_AHEAD),

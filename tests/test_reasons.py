@@ -162,7 +162,6 @@ ONNX_FILES = {
         f"{NO_RULE}Det-13",
     ),
 }
-FAILED = ("training", "channels", "attribute", "padding")
 
 
 @pytest.mark.parametrize(
