@@ -555,15 +555,14 @@ def callback_on(
     raised if somebody else uses it.
     """
     owner = object()
-    # One atomic step marks the queue, or finds another mark
-    if vars(queue).setdefault("callback_owner", owner) is not owner:
-        raise RuntimeError("the queue is in use: end what uses it first, or make a second queue")
     released = threading.Event()
 
     def watched(request: ov.InferRequest, userdata: Any) -> None:
         callback(request, userdata)
 
     def end() -> None:
+        if vars(queue).get("callback_owner") is not owner:
+            return
         try:
             for request in queue:
                 with suppress(RuntimeError):  # a failed request raises again
@@ -577,6 +576,9 @@ def callback_on(
     on_release.atexit = False  # and only then: `end` has to wait for it also when Python exits
     end_once = weakref.finalize(queue, end)  # runs when it is called, or else when Python exits
     try:
+        # One atomic step marks the queue, or finds another mark
+        if vars(queue).setdefault("callback_owner", owner) is not owner:
+            raise RuntimeError("the queue is in use: end what uses it, or make a second queue")
         queue.set_callback(watched)
         del watched  # from here on only OpenVINO refers to it
         yield

@@ -3,10 +3,13 @@
 What would hang runs in a process of its own, as one of the functions `child_...` of this file.
 """
 
+import contextlib
 import faulthandler
 import gc
+import linecache
 import os
 import signal
+import sys
 import threading
 from pathlib import Path
 
@@ -163,6 +166,54 @@ def test_a_second_ctrl_c_leaves_a_queue_that_works():
     run_child(child_interrupted, *MOMENTS)
 
 
+# Before these lines the clean-up has not begun: Python protects no code that begins to clean up.
+BEFORE_THE_END = (
+    "if isinstance(threading.current_thread(), threading._DummyThread):",
+    "end_once()",
+    'if vars(queue).get("callback_owner") is not owner:',
+    "try:",
+)
+
+
+def child_interrupted_at_each_line(_):
+    """By what a signal raises between any two lines of the script, but BEFORE_THE_END."""
+    compiled_model, is_interrupted, line = compile_means(), True, 0
+    sys.unraisablehook = lambda unraisable: None  # what is raised in a finalizer
+    while is_interrupted:
+        line += 1
+        queue = ov.AsyncInferQueue(compiled_model, 2)
+        is_interrupted = False
+        count = 0
+        text = ""
+
+        def trace(stack, event, _):
+            nonlocal count, is_interrupted, text
+            if stack.f_code.co_filename != sample.__file__:
+                return None
+            count += event == "line"
+            if count == line:  # noqa: B023
+                is_interrupted = True
+                text = linecache.getline(sample.__file__, stack.f_lineno).strip()
+                sys.settrace(None)
+                raise KeyboardInterrupt
+            return trace
+
+        results = sample.infer_in_order(queue, frames(range(4)))
+        sys.settrace(trace)
+        with contextlib.suppress(KeyboardInterrupt):
+            list(results)
+        sys.settrace(None)
+        for request in queue:
+            request.wait()
+        if text not in BEFORE_THE_END:
+            assert_works(queue)
+    assert line > 50
+
+
+def test_ctrl_c_at_any_line_leaves_a_queue_that_works():
+    run_child(child_interrupted_at_each_line, "interrupted")
+
+
 def compile_slow():
     """A model that multiplies matrices as often as its input says, which it adds to them."""
     image, matrix = ops.parameter([1, 1], np.float32), ops.parameter([150, 150], np.float32)
@@ -222,27 +273,48 @@ def end_threads():
             thread.join()
 
 
-def child_collected_in_its_own_callback(_):
-    keep_output, dropped, collected = sample.keep_output, threading.Event(), threading.Event()
-    counts = []
+class CollectingQueue(ov.AsyncInferQueue):
+    """Runs the collector before the script's callback, within it or after it.
+
+    That is when the camera has been dropped; it begins with the first result.
+    """
+
+    def __init__(self, moment):
+        super().__init__(compile_means(), REQUESTS)
+        self.moment, self.count = moment, 0
+        self.dropped, self.collected = threading.Event(), threading.Event()
+
+    def collect_at(self, moment):
+        if moment == self.moment and self.count > 1:
+            self.dropped.wait()
+            gc.collect()
+            self.collected.set()
+
+    def set_callback(self, callback):
+        def call(request, userdata):
+            self.count += 1
+            self.collect_at("before")
+            callback(request, userdata)
+            self.collect_at("after")
+
+        super().set_callback(call)
+
+
+def child_collected_in_its_own_callback(moment):
+    keep_output = sample.keep_output
 
     def keep_and_collect(request, userdata):
         keep_output(request, userdata)
-        counts.append(request)
-        if len(counts) > 1:  # the first result is what the camera begins with
-            dropped.wait()
-            gc.collect()
-            collected.set()
+        queue.collect_at("within")
 
-    queue = ov.AsyncInferQueue(compile_means(), REQUESTS)
+    queue = CollectingQueue(moment)
     gc.disable()  # but for the callback's
     sample.keep_output = keep_and_collect
     camera = Camera(queue, frames(range(50)))
-    assert Camera.closed_on is None
     del camera
     assert Camera.closed_on is None, "a cycle lives until it is collected"
-    dropped.set()
-    collected.wait()
+    queue.dropped.set()
+    queue.collected.wait()
     end_threads()
     assert Camera.closed_on not in (None, threading.main_thread())
     assert_works(queue)
@@ -251,7 +323,13 @@ def child_collected_in_its_own_callback(_):
 
 
 def test_a_generator_that_the_collector_closes_in_its_own_callback():
-    run_child(child_collected_in_its_own_callback, "collected")
+    run_child(child_collected_in_its_own_callback, "within")
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_generator_that_the_collector_closes_around_its_own_callback(moment):
+    """Since Python 3.12 the collector may run as a function begins."""
+    run_child(child_collected_in_its_own_callback, moment)
 
 
 def child_collected_in_the_callback_of_another_queue(_):
