@@ -8,12 +8,12 @@ The asynchronous API in a few lines; `infer_in_order` is this with the checks th
     queue = ov.AsyncInferQueue(compiled_model)         # a pool of infer requests
     queue.set_callback(keep_output)                    # called when a request is done
     for key, tensor in inputs:
-        future = Future()                              # will hold a copy of the output
-        queue.start_async(tensor, (future, tensor))    # waits only while no request is idle
-        started.append((key, future))
+        outputs = []                                   # the callback adds a copy of the output
+        queue.start_async(tensor, (outputs, tensor))   # waits only while no request is idle
+        started.append((key, outputs))
     queue.wait_all()
-    for key, future in started:
-        yield key, future.result()
+    for key, outputs in started:
+        yield key, outputs[0]
 
 `classify_images`, below the imports, is the whole sample in eight steps. The pieces to copy follow:
 first `infer_in_order`, the rest in the order of the steps. All after them is for the command line:
@@ -186,7 +186,15 @@ def infer_in_order(
     https://docs.openvino.ai/2026/api/ie_python_api/_autosummary/openvino.AsyncInferQueue.html
     """
     port = queue[0].model_inputs[0]
-    started: deque[tuple[Any, Future]] = deque()
+    started: deque[tuple[Any, list]] = deque()
+
+    def finished() -> Iterator[tuple[Any, np.ndarray]]:
+        while started and started[0][1]:
+            key, outputs = started.popleft()
+            if isinstance(outputs[0], Exception):
+                raise outputs[0]
+            yield key, outputs[0]
+
     with callback_on(queue, keep_output):
         for key, data in inputs:
             if isinstance(data, ov.Tensor):
@@ -200,31 +208,27 @@ def infer_in_order(
                 # start_async would raise too, but its request would be lost to the queue
                 raise TypeError(f"{tensor} does not fit the input {port}")
 
-            future: Future = Future()
-            queue.start_async(tensor, userdata=(future, tensor))  # waits while no request is idle
-            started.append((key, future))
-            if len(started) > 8 * len(queue):
-                # Results pile up behind a slow request. If it fails, only wait_all raises: its
-                # future never gets a result
+            outputs: list = []
+            queue.start_async(tensor, userdata=(outputs, tensor))  # waits while no request is idle
+            started.append((key, outputs))
+            if len(started) > 8 * len(queue):  # behind a slow request results pile up in memory
                 queue.wait_all()
-            while started and started[0][1].done():
-                first_key, first_future = started.popleft()
-                yield first_key, first_future.result()
-        queue.wait_all()
-        for key, future in started:
-            yield key, future.result(timeout=0)  # all are done, unless the callback was replaced
+            yield from finished()
+        queue.wait_all()  # raises if an inference failed
+        yield from finished()
+    if started:
+        raise RuntimeError("somebody has replaced the callback of the queue")
 
 
-def keep_output(request: ov.InferRequest, userdata: tuple[Future, ov.Tensor]) -> None:
+def keep_output(request: ov.InferRequest, userdata: tuple[list, ov.Tensor]) -> None:
     """The callback: OpenVINO calls it on a thread of its own when `request` is done."""
-    future, _ = userdata  # the tensor is there to stay alive while the request reads it
+    outputs, _ = userdata  # the tensor is there to stay alive while the request reads it
     try:
-        output = request.get_output_tensor().data.copy()  # the next run overwrites the tensor
-        future.set_result(output)
+        outputs.append(request.get_output_tensor().data.copy())  # the next run overwrites it
     except Exception as error:
         # An exception that leaves a callback ends the process at the second call on the queue
         # after it. Without its traceback, which would keep the callback from being released
-        future.set_exception(error.with_traceback(None))
+        outputs.append(error.with_traceback(None))
 
 
 def build_preprocessing(
@@ -555,40 +559,44 @@ def callback_on(
     raised if somebody else uses it.
     """
     owner = object()
-    released = threading.Event()
+    own_thread = threading.get_ident()
+    unreleased = threading.Lock()  # not an Event, whose own lock a Ctrl-C can leave locked
+    unreleased.acquire()
 
     def watched(request: ov.InferRequest, userdata: Any) -> None:
         callback(request, userdata)
 
     def end() -> None:
-        if vars(queue).get("callback_owner") is not owner:
-            return
+        for request in queue:
+            with suppress(RuntimeError):  # a failed request raises again
+                request.wait()
+        queue.set_callback(lambda request, userdata: None)  # lets go of `watched`
+        unreleased.acquire(timeout=1)  # not longer: a debugger, say, may hold it too
+
+    on_release = weakref.finalize(watched, unreleased.release)  # runs when `watched` is freed,
+    on_release.atexit = False  # and only then: `end` has to wait for it also when Python exits
+
+    def finish() -> None:
         try:
-            for request in queue:
-                with suppress(RuntimeError):  # a failed request raises again
-                    request.wait()
-            queue.set_callback(lambda request, userdata: None)  # lets go of `watched`
-            released.wait(timeout=1)  # not longer: somebody else may hold it, such as a debugger
-        finally:
+            end_once()
+        finally:  # also after a second Ctrl-C
             del vars(queue)["callback_owner"]
 
-    on_release = weakref.finalize(watched, released.set)  # runs when `watched` is freed,
-    on_release.atexit = False  # and only then: `end` has to wait for it also when Python exits
+    # One atomic step marks the queue, or finds another mark
+    if vars(queue).setdefault("callback_owner", owner) is not owner:
+        raise RuntimeError("the queue is in use: end what uses it, or make a second queue")
     end_once = weakref.finalize(queue, end)  # runs when it is called, or else when Python exits
     try:
-        # One atomic step marks the queue, or finds another mark
-        if vars(queue).setdefault("callback_owner", owner) is not owner:
-            raise RuntimeError("the queue is in use: end what uses it, or make a second queue")
         queue.set_callback(watched)
         del watched  # from here on only OpenVINO refers to it
         yield
     finally:
-        if isinstance(threading.current_thread(), threading._DummyThread):
-            # Python did not start this thread, so it is OpenVINO's: the garbage collector closes
-            # infer_in_order within a callback, and `end` could wait for the request that runs it
-            threading.Thread(target=end_once).start()
+        if threading.get_ident() != own_thread:
+            # The garbage collector closes infer_in_order on any thread, also within a callback,
+            # where `end` would wait for the very request that it runs in
+            threading.Thread(target=finish).start()
         else:
-            end_once()
+            finish()
 
 
 # The options

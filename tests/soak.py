@@ -189,7 +189,15 @@ class Soak:
         getattr(self, action)()
         self.counts[action] += 1
         self.settle()
-        self.infer()
+        try:
+            self.infer()
+        except RuntimeError as error:
+            # A signal has come as the clean-up began: the message says to make a second queue
+            if not self.interrupted or "make a second queue" not in str(error):
+                raise
+            self.counts["queue left in use by a signal"] += 1
+            self.queue = ov.AsyncInferQueue(self.compiled_model, len(self.queue))
+            self.infer()
 
 
 ACTIONS = [

@@ -166,12 +166,14 @@ def test_a_second_ctrl_c_leaves_a_queue_that_works():
     run_child(child_interrupted, *MOMENTS)
 
 
-# Before these lines the clean-up has not begun: Python protects no code that begins to clean up.
+# At these the queue is marked and its clean-up has not begun, or it is done and the mark is still
+# there: Python protects no code that begins to clean up.
 BEFORE_THE_END = (
-    "if isinstance(threading.current_thread(), threading._DummyThread):",
-    "end_once()",
-    'if vars(queue).get("callback_owner") is not owner:',
+    "end_once = weakref.finalize(queue, end)  # runs when it is called, or else when Python exits",
     "try:",
+    "if threading.get_ident() != own_thread:",
+    "finish()",
+    'del vars(queue)["callback_owner"]',
 )
 
 
@@ -372,7 +374,7 @@ def test_tensors_stay_alive_while_requests_run_that_nobody_waits_for(monkeypatch
 
     def keep(request, userdata):
         keep_output(request, userdata)
-        outputs.append(userdata[0].result().tolist())
+        outputs.append(userdata[0][0].tolist())
         others.append(frame(-1))
 
     def tensors():
