@@ -3,21 +3,26 @@
 
     python classification_sample_async.py -m data/efficientnet-lite0.xml -i data/images
 
-The asynchronous API in a few lines; `infer_in_order` is this with the checks that it needs:
+The asynchronous API in a few lines:
+
+    def keep_output(request, userdata):                # called when a request is done
+        outputs, _ = userdata
+        outputs.append(request.get_output_tensor().data.copy())
 
     queue = ov.AsyncInferQueue(compiled_model)         # a pool of infer requests
-    queue.set_callback(keep_output)                    # called when a request is done
-    for key, tensor in inputs:
-        outputs = []                                   # the callback adds a copy of the output
+    queue.set_callback(keep_output)
+    started = []
+    for tensor in tensors:
+        outputs = []
         queue.start_async(tensor, (outputs, tensor))   # waits only while no request is idle
-        started.append((key, outputs))
+        started.append(outputs)
     queue.wait_all()
-    for key, outputs in started:
-        yield key, outputs[0]
+    print(started)                                     # in the order of `tensors`
 
-`classify_images`, below the imports, is the whole sample in eight steps. The pieces to copy follow:
-first `infer_in_order`, the rest in the order of the steps. All after them is for the command line:
-options, images, checks of the model, labels, and what is printed.
+`infer_in_order` is that, with its inputs checked, and each result yielded as soon as all before it
+are there. `classify_images`, below the imports, is the whole sample in eight steps. The pieces to
+copy follow: first `infer_in_order`, the rest in the order of the steps. All after them is for the
+command line: options, images, checks of the model, labels, and what is printed.
 """
 
 import argparse
@@ -48,7 +53,7 @@ def prepare_process() -> None:
     # None makes an import fail: OpenVINO then goes without its model converter, which would take
     # longer to import than the rest of it, and send usage statistics to Google Analytics
     sys.modules["openvino.tools.ovc"] = None  # type: ignore[assignment]
-    # numpy would start a thread for each core, and a short run would take a tenth longer
+    # Otherwise numpy starts a thread for each core, and a short run takes a tenth longer
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # OpenCV's own warnings do not name the file
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
@@ -90,9 +95,9 @@ def classify_images(args: argparse.Namespace) -> int:
 
     with on_error(f"Cannot use the model {model_path}"):
         # Step 3. Add the preprocessing to the model (PrePostProcessor), for the device to run
-        settings = read_settings(args, model)
+        settings = read_settings(args, model)  # sets the image size of a model that resizes
         check_model(model)
-        keep_16_bit_clamps(model)
+        keep_16_bit_clamps(model)  # OpenVINO 2026.4 loses them
         output_type = model.output().element_type.get_type_name()  # before it becomes f32
         model = build_preprocessing(
             model,
@@ -205,7 +210,7 @@ def infer_in_order(
             is_of_type = tensor.element_type == port.element_type
             is_of_shape = port.partial_shape.compatible(ov.PartialShape(tensor.shape))
             if not is_of_type or not is_of_shape:
-                # start_async would raise too, but its request would be lost to the queue
+                # start_async would raise too, but never give back the request that it took
                 raise TypeError(f"{tensor} does not fit the input {port}")
 
             outputs: list = []
@@ -214,7 +219,7 @@ def infer_in_order(
             if len(started) > 8 * len(queue):  # behind a slow request results pile up in memory
                 queue.wait_all()
             yield from finished()
-        queue.wait_all()  # raises if an inference failed
+        queue.wait_all()  # raises if an inference failed, for which no callback is called
         yield from finished()
     if started:
         raise RuntimeError("somebody has replaced the callback of the queue")
@@ -226,8 +231,8 @@ def keep_output(request: ov.InferRequest, userdata: tuple[list, ov.Tensor]) -> N
     try:
         outputs.append(request.get_output_tensor().data.copy())  # the next run overwrites it
     except Exception as error:
-        # An exception that leaves a callback ends the process at the second call on the queue
-        # after it. Without its traceback, which would keep the callback from being released
+        # If a callback raises, a later call on the queue ends the process: so infer_in_order gets
+        # the error and raises it. Its traceback is dropped, as it would keep the callback alive
         outputs.append(error.with_traceback(None))
 
 
@@ -261,11 +266,12 @@ def build_preprocessing(
     check_element_types(model, softmax)
     ppp = PrePostProcessor(model)
     ppp.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
-    ppp.input().model().set_layout(ov.Layout(layout))  # it converts one layout into the other
+    ppp.input().model().set_layout(ov.Layout(layout))  # the two layouts imply a conversion
 
     steps = ppp.input().preprocess()
     if reverse_channels:
-        # As pixels[:, :, :, -1:-5:-1]. OpenVINO 2026 loses steps.reverse_channels() in some graphs
+        # pixels[:, :, :, -1:-5:-1], from the last channel to the first. OpenVINO 2026 loses
+        # steps.reverse_channels() in some graphs
         steps.custom(lambda pixels: ops.slice(pixels, [-1], [-5], [-1], axes=[3]).output(0))
     steps.convert_element_type(ov.Type.f32)
     if clamp is not None:
@@ -331,7 +337,7 @@ def apply_batch_size(model: ov.Model, batch_size: int) -> int:
     https://docs.openvino.ai/2026/openvino-workflow/running-inference/model-input-output/changing-input-shape.html
     """
     own_batch = ov.get_batch(model)
-    probe = 99_991  # a size that no other dimension has shows which of the output's is the batch
+    probe = 99_991  # as no other dimension has this size, it finds the output's batch dimension
     with suppress(RuntimeError):  # the graph accepts its own batch only, and keeps it
         ov.set_batch(model, probe)
     axes = [axis for axis, size in enumerate(model.output().partial_shape) if size == probe]
@@ -522,8 +528,8 @@ def read_ahead(
             yield batch, tensor, jobs
 
     starting = start_batches()  # each next() starts a batch
-    # Reads ahead one batch, and an item for each core: with three batches only, 64 cores decoded
-    # at 0.29 of their speed (tests/benchmark.py cores)
+    # Read one batch ahead, plus an item for each core. When it was three batches on any machine,
+    # 64 cores decoded at 0.29 of what they can (tests/benchmark.py cores)
     started = deque(islice(starting, 1 + math.ceil(cores / shape[0])))
 
     def finish_batches() -> Iterator[tuple[list, ov.Tensor]]:
@@ -579,7 +585,7 @@ def callback_on(
     def finish() -> None:
         try:
             end_once()
-        finally:  # also after a second Ctrl-C
+        finally:  # also after a second Ctrl-C, in a program that goes on after it
             del vars(queue)["callback_owner"]
 
     # One atomic step marks the queue, or finds another mark
@@ -657,8 +663,8 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
     add("--center_crop", type=ratio_up_to_1, metavar="RATIO",
         help="Optional. Classify the center, RATIO of the shorter side: 0.875, 224/232.")
     add("--antialias", nargs="?", const="bilinear", choices=("bilinear", "bicubic"),
-        help="Optional. Resize as Pillow does, and with it PyTorch; before --center_crop, not "
-        "after it. Default filter is bilinear. Without it: as OpenCV does.")
+        help="Optional. Resize like Pillow, and so PyTorch, before cropping rather than after. "
+        "Default filter is bilinear. Without this option: like OpenCV.")
     add("--softmax", action="store_true",
         help="Optional. Turn the model's outputs (logits) into probabilities.")
     add("--infer_precision", choices=("f32", "f16", "bf16"),
@@ -718,7 +724,7 @@ def scale_values(text: str) -> list[float]:
 
 
 def channel_values(text: str, smallest: float) -> list[float]:
-    """Reads one number, or one for each of three channels, of a size that f32 can bear."""
+    """Reads one number, or one for each of three channels, within the range of f32."""
     with suppress(ValueError):
         values = [float(value) for value in text.strip("[]()").replace(",", " ").split()]
         if len(values) in (1, 3) and all(smallest <= abs(value) <= 1e18 for value in values):
@@ -981,14 +987,15 @@ def check_model(model: ov.Model) -> None:
     check_input(model)
 
 
-# Before a layer with weights a TopK is no concern; the others may use it to keep the best only
+# A TopK in front of a layer with weights is part of the network. Select and the ScatterUpdates are
+# how graphs keep the values of the best classes, and zero for the others
 NOT_BEFORE = (
     "MatMul", "Convolution", "Select", "ScatterUpdate", "ScatterElementsUpdate", "ScatterNDUpdate",
 )  # fmt: skip
 
 
 def ends_in_topk(model: ov.Model) -> bool:
-    """Returns whether a TopK, which ArgMax and sort become, stands behind the last layer."""
+    """Returns whether a TopK, which ArgMax and sort become, follows the last layer."""
     for operation in model.get_results():
         while operation.get_type_name() not in NOT_BEFORE:
             if operation.get_type_name() == "TopK":
@@ -1081,7 +1088,7 @@ def keep_16_bit_clamps(model: ov.Model) -> None:
     """Adds what OpenVINO 2026.4 loses of a model that is quantized to 16 bits.
 
     It removes each FakeQuantize of 65,536 levels, and with it the limits of its input, which may
-    stand for a ReLU: a LeNet so quantized by ONNX Runtime read a 2 as a 3.
+    replace a ReLU: a LeNet that ONNX Runtime had quantized to 16 bits read a 2 as a 3.
     """
     for operation in model.get_ops():
         is_quantization = operation.get_type_name() == "FakeQuantize"
@@ -1108,7 +1115,7 @@ def reduces_over_batch(model: ov.Model) -> bool:
     return False
 
 
-# What the model says of itself
+# What the model states in its model_info
 
 
 @dataclass
@@ -1235,7 +1242,7 @@ def stated_values(info: dict[str, str], name: str, smallest: float) -> list[floa
 
 @dataclass
 class Intensity:
-    """What is done to pixels before mean and scale: (pixel, clamped - offset) / divisor."""
+    """What is done to pixels before mean and scale: clamp, subtract the offset, divide."""
 
     offset: float = 0.0
     divisor: float = 1.0
@@ -1268,7 +1275,7 @@ def read_intensity(info: dict[str, str]) -> Intensity:
         else:
             intensity = Intensity()
         if not 1e-18 <= intensity.divisor <= 1e18 or abs(intensity.offset) > 1e18:
-            raise ValueError("f32 does not bear the result")
+            raise ValueError("out of the range of f32")
         return intensity
     except (KeyError, ValueError, ZeroDivisionError):
         numbers = {name.removeprefix("intensity_"): text for name, text in info.items()}
@@ -1424,7 +1431,7 @@ def on_error(message: str) -> Iterator[None]:
         raise SampleError(f"{message}: {error_text(error)}") from error
 
 
-# Lines of OpenVINO's that follow the one with the cause
+# In OpenVINO's messages, lines that follow the one with the cause
 AFTER_THE_CAUSE = ("Summary:", "-- Conversion is failed for:", "To facilitate the conversion")
 
 
@@ -1543,8 +1550,8 @@ def log_tables(
 
 
 def log_progress(done: int, total: int) -> None:
-    is_seen_alone = sys.stderr and sys.stderr.isatty() and not sys.stdout.isatty()
-    if total > DEFAULT_BATCH_LIMIT and is_seen_alone:
+    tables_go_elsewhere = sys.stderr and sys.stderr.isatty() and not sys.stdout.isatty()
+    if total > DEFAULT_BATCH_LIMIT and tables_go_elsewhere:
         log_to_stderr(f"{done}/{total} images", end="\n" if done == total else "\r")
 
 
@@ -1575,7 +1582,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def prepare_streams() -> None:
-    """Makes the streams print names and labels as the bytes that they are, and wait for readers."""
+    """Makes the streams print names and labels byte for byte, and wait for a slow reader."""
     stream: Any
     for stream in filter(None, (sys.stdout, sys.stderr)):
         stream.reconfigure(

@@ -7,7 +7,10 @@ such ones alone.
 import ast
 import re
 import runpy
+import textwrap
 
+import numpy as np
+import openvino as ov
 import pytest
 from helpers import (
     DIGITS,
@@ -15,6 +18,7 @@ from helpers import (
     FUNCTIONS,
     LENET,
     PHOTOS,
+    SOURCE,
     TREE,
     companions,
     functions_to_copy,
@@ -279,6 +283,17 @@ def test_alone_in_a_program(tmp_path, monkeypatch, capfd, piece, program):
     monkeypatch.chdir(tmp_path)
     runpy.run_path(str(path), run_name="__main__")
     assert capfd.readouterr() == ("", "")
+
+
+def test_the_lines_at_the_top_of_the_script_infer(capfd):
+    """They print the outputs in the order of the inputs."""
+    [lines] = re.findall(r"in a few lines:\n\n(.*?)\n\n`infer_in_order`", SOURCE, flags=re.S)
+    compiled_model = ov.Core().compile_model(LENET, "CPU")
+    digits = np.fromfile(DIGITS, np.uint8, offset=16).reshape(10, 1, 1, 28, 28).astype(np.float32)
+    names = {"ov": ov, "compiled_model": compiled_model, "tensors": map(ov.Tensor, digits)}
+    exec(textwrap.dedent(lines), names)
+    assert [int(output.argmax()) for [output] in names["started"]] == list(range(10))
+    assert capfd.readouterr().out
 
 
 def test_each_piece_has_a_program():

@@ -342,7 +342,7 @@ CASES = [(name, build, True) for name, build in REDUCING.items()]
 CASES += [(name, build, False) for name, build in NOT_REDUCING.items()]
 
 
-@pytest.mark.parametrize("shape", [(-1, 3, 8, 8), (1, 3, 8, 8), (3, 3, 8, 8)], ids=str)
+@pytest.mark.parametrize("shape", [(-1, 3, 8, 8)], ids=str)
 @pytest.mark.parametrize("name, build, expected", CASES, ids=[name for name, *_ in CASES])
 def test_a_value_over_the_batch_is_a_warning(tmp_path, picture, name, build, expected, shape):
     """Where there is a batch: not for one image, nor with -b 1."""

@@ -241,7 +241,7 @@ PROGRAM_CASES = [  # the place in CASES, and the options besides --antialias
 PICTURES = [(kind, channels) for kind in ("png", "ubyte") for channels in (1, 3)]
 
 
-@pytest.mark.parametrize("antialias", [(), ("bilinear",), ("bicubic",)], ids=str)
+@pytest.mark.parametrize("antialias", [(), ("bicubic",)], ids=str)
 @pytest.mark.parametrize(
     "number, options, kind, channels",
     [
@@ -339,7 +339,7 @@ def test_many_threads_give_the_pixels_of_one(tmp_path, crop_ratio, antialias):
     assert len({row.tobytes() for row in expected}) == len(paths)
     reader = sample.ImageReader(crop_ratio, antialias)
     with ThreadPoolExecutor(16) as pool:
-        for number, row in enumerate(pool.map(read, paths * 40)):
+        for number, row in enumerate(pool.map(read, paths * 8)):
             assert np.array_equal(row, expected[number % len(paths)])
 
 
