@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import cv2
@@ -82,3 +83,11 @@ def noise(tmp_path_factory):
         pixels = np.random.default_rng(width).integers(0, 256, (height, width, 3), np.uint8)
         cv2.imwrite(str(pictures[width, height]), pixels)
     return pictures
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Says why tests were skipped, a line for each reason."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in skipped)
+    for reason, count in reasons.items():
+        terminalreporter.write_line(f"{count} skipped: {reason}")

@@ -31,7 +31,7 @@ from openvino import opset13 as ops
 
 pytestmark = pytest.mark.skipif(
     not any(device.startswith("GPU") for device in ov.Core().available_devices),
-    reason="OpenVINO finds no GPU",
+    reason="no GPU; .ci/gpu/run runs them",
 )
 
 ON_GPU_IN_F32 = ("-d", "GPU", "--infer_precision", "f32")
