@@ -19,10 +19,10 @@ The asynchronous API in a few lines:
     queue.wait_all()
     print(started)                                     # in the order of `tensors`
 
-`infer_in_order` is that, with its inputs checked, and each result yielded as soon as all before it
-are there. `classify_images`, below the imports, is the whole sample in eight steps. The pieces to
-copy follow: first `infer_in_order`, the rest in the order of the steps. All after them is for the
-command line: options, images, checks of the model, labels, and what is printed.
+`infer_in_order` is that, with its inputs checked, and each result yielded once all earlier ones
+are available. `classify_images`, below the imports, is the whole sample in eight steps. The pieces
+to copy follow: first `infer_in_order`, the rest in the order of the steps. All after them is for
+the command line: options, images, checks of the model, labels, and what is printed.
 """
 
 import argparse
@@ -50,10 +50,10 @@ from typing import Any
 
 def prepare_process() -> None:
     """Prepares this process for the sample; a program that copies from it needs none of this."""
-    # None makes an import fail: OpenVINO then goes without its model converter, which would take
-    # longer to import than the rest of it, and send usage statistics to Google Analytics
+    # OpenVINO's model converter takes longer to import than the rest of it, and reports its use to
+    # Google Analytics. None makes its import fail, and `import openvino` goes on without it
     sys.modules["openvino.tools.ovc"] = None  # type: ignore[assignment]
-    # Otherwise numpy starts a thread for each core, and a short run takes a tenth longer
+    # Otherwise numpy starts a thread for each core, and a short run takes a fifth more CPU time
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # OpenCV's own warnings do not name the file
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
@@ -119,7 +119,7 @@ def classify_images(args: argparse.Namespace) -> int:
     log_detail(f"Set batch size {batch_size}", *describe(model))
     labels = read_labels(args.labels, settings.labels, model_path, class_count)
 
-    # Step 5. Start to read the images into tensors (ov.Tensor), on threads, during step 6
+    # Step 5. Start to read the images into tensors (ov.Tensor): threads go on during step 6
     reader = ImageReader(settings.crop_ratio, args.antialias)
     with on_error(f"Cannot read images in batches of {batch_size}"):
         batches = read_ahead(images, model.input().shape, reader.read)
@@ -184,17 +184,17 @@ def infer_in_order(
     """Infers the tensor of each (key, tensor) in `inputs`; yields (key, output) in the same order.
 
     `queue` is of a model with one input and one output. An array is copied. An ov.Tensor is used in
-    place: do not refill it before its own result is there. A finished result is yielded once the
-    next input has been started.
+    place: do not refill it before the result of this tensor is there. A finished result is yielded
+    once the next input has been started.
     Raises what `inputs` raises, TypeError if an input does not fit the model, RuntimeError if
-    inference fails: make a new queue then. Types that numpy lacks, such as bf16, come as raw bits.
+    inference fails: make a new queue then. Types that numpy lacks, such as bf16, are raw bits.
     https://docs.openvino.ai/2026/api/ie_python_api/_autosummary/openvino.AsyncInferQueue.html
     """
     port = queue[0].model_inputs[0]
     started: deque[tuple[Any, list]] = deque()
 
     def finished() -> Iterator[tuple[Any, np.ndarray]]:
-        while started and started[0][1]:
+        while started and started[0][1]:  # the first request has added its output
             key, outputs = started.popleft()
             if isinstance(outputs[0], Exception):
                 raise outputs[0]
@@ -210,7 +210,7 @@ def infer_in_order(
             is_of_type = tensor.element_type == port.element_type
             is_of_shape = port.partial_shape.compatible(ov.PartialShape(tensor.shape))
             if not is_of_type or not is_of_shape:
-                # start_async would raise too, but never give back the request that it took
+                # start_async would raise too, but the queue would lose a request
                 raise TypeError(f"{tensor} does not fit the input {port}")
 
             outputs: list = []
@@ -219,7 +219,7 @@ def infer_in_order(
             if len(started) > 8 * len(queue):  # behind a slow request results pile up in memory
                 queue.wait_all()
             yield from finished()
-        queue.wait_all()  # raises if an inference failed, for which no callback is called
+        queue.wait_all()  # raises if an inference failed: its callback is not called
         yield from finished()
     if started:
         raise RuntimeError("somebody has replaced the callback of the queue")
@@ -231,8 +231,8 @@ def keep_output(request: ov.InferRequest, userdata: tuple[list, ov.Tensor]) -> N
     try:
         outputs.append(request.get_output_tensor().data.copy())  # the next run overwrites it
     except Exception as error:
-        # If a callback raises, a later call on the queue ends the process: so infer_in_order gets
-        # the error and raises it. Its traceback is dropped, as it would keep the callback alive
+        # An exception that leaves a callback ends the process at a later call on the queue, so
+        # infer_in_order raises it instead: without its traceback, which keeps the callback alive
         outputs.append(error.with_traceback(None))
 
 
@@ -260,7 +260,7 @@ def build_preprocessing(
     - `softmax` turns logits of any shape into probabilities [N,classes], `sigmoid` each logit into
       a probability of its own.
 
-    Raises ValueError or RuntimeError if the model cannot have it.
+    Raises ValueError or RuntimeError if preprocessing cannot be added.
     https://docs.openvino.ai/2026/api/ie_python_api/_autosummary/openvino.preprocess.PrePostProcessor.html
     """
     check_element_types(model, softmax)
@@ -332,12 +332,12 @@ def add_integer_arithmetic(model: ov.Model, ppp: PrePostProcessor, has_mean_or_s
 def apply_batch_size(model: ov.Model, batch_size: int) -> int:
     """Sets the batch size of `model` and returns the one that it accepted.
 
-    Some graphs accept only their own, which a Reshape in them fixes. Raises RuntimeError if the
-    input has no layout with N, ValueError if the output's first dimension is not the batch.
+    Some graphs accept only their original batch size, hard-coded in a Reshape. Raises RuntimeError
+    if the input has no layout with N, ValueError if the output's first dimension is not the batch.
     https://docs.openvino.ai/2026/openvino-workflow/running-inference/model-input-output/changing-input-shape.html
     """
     own_batch = ov.get_batch(model)
-    probe = 99_991  # as no other dimension has this size, it finds the output's batch dimension
+    probe = 99_991  # no other dimension has this size: where it is in the output, there is N
     with suppress(RuntimeError):  # the graph accepts its own batch only, and keeps it
         ov.set_batch(model, probe)
     axes = [axis for axis, size in enumerate(model.output().partial_shape) if size == probe]
@@ -393,7 +393,7 @@ def decode(
 def decode_into(buffer: np.ndarray, path: str, flags: int) -> np.ndarray | None:
     """Decodes the image in `path` into `buffer`; returns None if it has another size, or fails.
 
-    A run over photos takes 0.96 of the CPU time that it takes with fresh memory for each
+    A run over photos takes 0.97 of the time that it takes with fresh memory for each
     (`tests/benchmark.py buffer`).
     """
     buffer.fill(0)  # so that no pixels of the previous image remain where the file ends early
@@ -1134,7 +1134,7 @@ class Settings:
 
 NO = ("NO", "False")
 YES = ("YES", "True")
-# The values in model_info that the sample can do. What is not listed here has no effect on the
+# The values in model_info that the sample supports. What is not listed here has no effect on the
 # probabilities of 8-bit images: topk, confidence_threshold, intensity_repeat_channels and so on.
 # https://github.com/open-edge-platform/model_api
 SUPPORTED = {
@@ -1499,7 +1499,7 @@ def warn_of_values_for_0_to_1(settings: Settings, model: ov.Model) -> None:
 def warn_unless_probabilities(
     images: Sequence[Image], outputs: np.ndarray, model_type: str, is_multiclass: bool
 ) -> bool:
-    """Logs why `outputs` [N,classes] are no probabilities; returns whether there was a reason.
+    """Logs why `outputs` [N,classes] are not probabilities; returns whether there was a reason.
 
     `model_type` is the element type that they have in the model; `is_multiclass` says that they
     should add up to 1.
