@@ -427,7 +427,7 @@ def resize(
     cubic: bool = False,
     box: tuple[float, float, float, float] | None = None,
 ) -> np.ndarray:
-    """Resizes u8 `pixels` [H,W] or [H,W,C] as Pillow does, with its BILINEAR or BICUBIC filter.
+    """Resizes u8 `pixels` [H,W] or [H,W,3] as Pillow does, with its BILINEAR or BICUBIC filter.
 
     torchvision, timm, Hugging Face and Ultralytics resize with Pillow. 996 of 1000 values are
     Pillow 12's, the others differ by 1, rarely 2; cv2.resize, which skips pixels where an image
