@@ -372,3 +372,16 @@ def save_with_info(path, model, **info):
         model.set_rt_info(value, ["model_info", name])
     ov.save_model(model, path, compress_to_fp16=False)
     return path
+
+
+def repeated_products():
+    """An input [1,1], and a matrix that is multiplied by itself as often as the input says."""
+    image, matrix = ops.parameter([1, 1], np.float32), ops.parameter([150, 150], np.float32)
+    product = ops.tanh(ops.matmul(matrix, matrix, False, False))
+    always = ops.constant(np.array(True))
+    loop = ops.loop(ops.squeeze(ops.convert(image, np.int32), np.array([0, 1])), always)
+    loop.set_function(ov.Model([product, ops.constant(np.array(True))], [matrix]))
+    loop.set_special_body_ports([-1, 1])
+    start = ops.constant(np.full((150, 150), 0.001, np.float32))
+    loop.set_merged_input(matrix, start.output(0), product.output(0))
+    return image, loop.get_iter_value(product.output(0), -1)

@@ -20,6 +20,7 @@ from helpers import (
     at_once,
     classify,
     paste,
+    repeated_products,
     run_process,
     run_python,
     tables,
@@ -210,15 +211,8 @@ def test_at_the_end_nothing_holds_the_callback(
 
 def test_results_that_wait_for_a_slow_one_are_bounded():
     """A model that multiplies matrices as often as its input says: 3000 times, then once each."""
-    image, matrix = ops.parameter([1, 1], np.float32), ops.parameter([150, 150], np.float32)
-    product = ops.tanh(ops.matmul(matrix, matrix, False, False))
-    always = ops.constant(np.array(True))
-    loop = ops.loop(ops.squeeze(ops.convert(image, np.int32), np.array([0, 1])), always)
-    loop.set_function(ov.Model([product, ops.constant(np.array(True))], [matrix]))
-    loop.set_special_body_ports([-1, 1])
-    start = ops.constant(np.full((150, 150), 0.001, np.float32))
-    loop.set_merged_input(matrix, start.output(0), product.output(0))
-    model = ov.Model([loop.get_iter_value(product.output(0), -1)], [image])
+    image, products = repeated_products()
+    model = ov.Model([products], [image])
     queue = ov.AsyncInferQueue(ov.Core().compile_model(model, "CPU", {"NUM_STREAMS": "2"}), 4)
     taken = []
 

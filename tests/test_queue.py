@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import openvino as ov
 import pytest
-from helpers import DIGITS, LENET, ROOT, classify, run_python
+from helpers import DIGITS, LENET, ROOT, classify, repeated_products, run_python
 from openvino import opset13 as ops
 
 import classification_sample_async as sample
@@ -218,15 +218,8 @@ def test_ctrl_c_at_any_line_leaves_a_queue_that_works():
 
 def compile_slow():
     """A model that multiplies matrices as often as its input says, which it adds to them."""
-    image, matrix = ops.parameter([1, 1], np.float32), ops.parameter([150, 150], np.float32)
-    product = ops.tanh(ops.matmul(matrix, matrix, False, False))
-    always = ops.constant(np.array(True))
-    loop = ops.loop(ops.squeeze(ops.convert(image, np.int32), np.array([0, 1])), always)
-    loop.set_function(ov.Model([product, ops.constant(np.array(True))], [matrix]))
-    loop.set_special_body_ports([-1, 1])
-    start = ops.constant(np.full((150, 150), 0.001, np.float32))
-    loop.set_merged_input(matrix, start.output(0), product.output(0))
-    result = ops.add(ops.multiply(loop.get_iter_value(product.output(0), -1), np.float32(0)), image)
+    image, products = repeated_products()
+    result = ops.add(ops.multiply(products, np.float32(0)), image)
     return ov.Core().compile_model(ov.Model([result], [image]), "CPU", {"NUM_STREAMS": "1"})
 
 
