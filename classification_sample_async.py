@@ -44,7 +44,10 @@ from openvino.properties import cache_dir, enable_profiling, hint
 
 
 def classify_images(args: argparse.Namespace) -> int:
-    """Runs the sample; returns its exit status: 1 if an image could not be read, else 0."""
+    """Runs the sample; returns its exit status: 1 if an image could not be read, else 0.
+
+    What it logs is worded as in OpenVINO's C++ and Python samples of 2022.
+    """
     log_detail = log if args.verbose else ignore
     log_detail(*VERSION_LINES, "", "Parsing input parameters")
     files = list_files(args.input)
@@ -83,8 +86,8 @@ def classify_images(args: argparse.Namespace) -> int:
         activation=args.activation,
     )
 
-    # Step 4. Set the batch size from the image count. Up to 8 images are one batch, and the model
-    # runs once. With -b 1 it runs once for each image, and several runs overlap
+    # Step 4. Set the batch size from the image count. Up to 8 images are one batch, and so one run
+    # of the model. More images make several batches, whose runs overlap; -b 1 overlaps even a few
     wanted_size = args.batch_size or default_batch_size(len(images))
     batch_size = apply_batch_size(model, wanted_size)
     if batch_size != wanted_size:
@@ -93,41 +96,39 @@ def classify_images(args: argparse.Namespace) -> int:
     class_count = count_classes(model, args.activation)
     labels = read_labels(args.labels, stated_labels, model_path, class_count)
 
-    # Step 5. Compile the model for the device
+    # Step 5. Compile the model for the device, for the throughput of several runs at the same time
+    # or for the latency of one
     log("Loading the model to the plugin")
     log_detail(f"Loading model to the device {args.device}")
     iterations = args.number_iter or 1
     run_count = math.ceil(len(images) / batch_size) * iterations
-    properties = device_properties(args, run_count)
+    mode = hint.PerformanceMode.THROUGHPUT
+    if run_count == 1 or args.number_infer_requests == 1:
+        mode = hint.PerformanceMode.LATENCY
+    properties = {hint.performance_mode: mode, **optional_properties(args)}
     try:
         compiled_model = core.compile_model(model, args.device, properties)
     except RuntimeError as error:
         raise RuntimeError(device_error_text(core, args.device, error)) from error
 
-    # Step 6. Create a queue of infer requests, which can run at the same time. 0 is the default:
-    # as many as are optimal for the device
+    # Step 6. Create a queue of infer requests, each for one run at a time. 0, the default, makes as
+    # many as are optimal for the device
     queue = ov.AsyncInferQueue(compiled_model, min(args.number_infer_requests, run_count))
     log_detail("Create infer request")
 
-    # Step 7. Infer asynchronously: infer_in_order, the next function, calls set_callback,
-    # start_async and wait_all. One batch is printed while others are decoded and inferred
+    # Step 7. Infer asynchronously: see infer_in_order, the next function, for set_callback,
+    # start_async and wait_all. Threads decode the next batches meanwhile
     log("Starting inference in asynchronous mode")
     start = time.perf_counter()
     read = partial(read_image, crop_ratio=args.center_crop, antialias=args.antialias)
-    inputs = (
-        ((batch, iteration), tensor)
-        for batch, tensor in read_ahead(images, model.input().shape, read)
-        for iteration in range(iterations)
-    )
+    batches = read_ahead(images, model.input().shape, read)
+    results = infer_in_order(queue, repeat_batches(batches, iterations))
     is_warned = False
-    results = infer_in_order(queue, inputs)
-    for run_number, ((batch, iteration), output) in enumerate(results, start=1):
+    for run_number, (batch, output) in enumerate(results, start=1):
         log_detail(f"Completed {run_number} async request execution")
-        if iteration == 0:
-            probabilities = class_probabilities(output)[: len(batch)]  # without padding
-            if not is_warned:
-                is_warned = warn_unless_probabilities(probabilities)
-            log_tables(batch, probabilities, args.number_top, labels)
+        if not is_warned:
+            is_warned = warn_unless_probabilities(output)
+        log_tables(batch, class_probabilities(output), args.number_top, labels)
     seconds = time.perf_counter() - start
     log_detail("Completed async requests execution")
 
@@ -143,7 +144,7 @@ def classify_images(args: argparse.Namespace) -> int:
 
 
 # Functions to copy. Each needs only the imports, except that
-#   resize needs resize_rows and filter_weights
+#   resize needs resize_rows, which needs filter_weights
 
 
 def infer_in_order(
@@ -187,10 +188,41 @@ def infer_in_order(
                 request.wait()
 
 
+def read_ahead(
+    items: Iterable, shape: Sequence[int], read: Callable[[Any, np.ndarray], None]
+) -> Iterator[tuple[list, ov.Tensor]]:
+    """Yields (batch, tensor): up to shape[0] of `items` as a list, and a u8 tensor of `shape`.
+
+    On a pool of threads, `read(item, row)` writes each item into its row. An exception of `read` is
+    raised here. Rows without an item are zero. When a batch is yielded, the next ones have been
+    started: one, and as many more as keep all cores busy.
+    """
+    cores = os.cpu_count() or 1
+    most_ahead = 1 + math.ceil(cores / shape[0])
+    started: deque[tuple[list, ov.Tensor, Iterator]] = deque()
+
+    def finish_oldest() -> tuple[list, ov.Tensor]:
+        batch, tensor, reads = started.popleft()
+        list(reads)  # waits for all of them
+        return batch, tensor
+
+    remaining = iter(items)
+    with ThreadPoolExecutor(cores) as pool:
+        while batch := list(islice(remaining, shape[0])):
+            tensor = ov.Tensor(ov.Type.u8, ov.Shape(shape))
+            tensor.data.fill(0)
+            reads = pool.map(read, batch, tensor.data)  # each row is a view of the tensor
+            started.append((batch, tensor, reads))
+            if len(started) > most_ahead:
+                yield finish_oldest()
+        while started:
+            yield finish_oldest()
+
+
 def find_layout(model: ov.Model) -> str:
     """Returns the layout of the input, such as "NCHW": stated by `model`, or else guessed.
 
-    Raises ValueError if the input is not an image.
+    Raises ValueError if the input does not have four dimensions.
     """
     port = model.inputs[0]
     shape = port.partial_shape
@@ -213,12 +245,12 @@ def build_preprocessing(
 ) -> ov.Model:
     """Adds preprocessing to `model`, so that it takes images as OpenCV decodes them: u8 [N,H,W,C].
 
-    `model` has one input, an image in `layout`, such as "NCHW". It is modified, so go on with the
-    model that is returned. Its output is f32. It turns BGR into RGB (`reverse_channels`), subtracts
-    `mean`, divides by `scale`, runs the original model, and applies `activation`: "softmax" or
-    "sigmoid". `mean` and `scale` are for pixels in 0..255: one number, or one for each channel.
-    TensorFlow Lite's 8-bit inputs and outputs are converted as
-    https://ai.google.dev/edge/litert/models/quantization_spec says.
+    `model` has one input, an image in `layout`, such as "NCHW", and is modified. Use the returned
+    model, whose output is f32. It turns BGR into RGB (`reverse_channels`), subtracts `mean`,
+    divides by `scale`, runs `model`, and applies `activation`: "softmax" or "sigmoid". `mean` and
+    `scale` are for pixels in 0..255: one number, or one for each channel. An i8 input gets
+    pixel - 128. An 8-bit output becomes a probability, as TensorFlow Lite defines it for softmax:
+    https://ai.google.dev/edge/litert/models/quantization_spec
     Raises ValueError if the input has an integer type and `mean` or `scale` is given.
     https://docs.openvino.ai/2026/api/ie_python_api/_autosummary/openvino.preprocess.PrePostProcessor.html
     """
@@ -234,7 +266,7 @@ def build_preprocessing(
 
     steps = ppp.input().preprocess()
     if reverse_channels:
-        # As pixels[..., ::-1]. OpenVINO 2026 loses steps.reverse_channels() in some models of
+        # As pixels[..., -1:-5:-1]. OpenVINO 2026 loses steps.reverse_channels() in some models of
         # torch.export, such as ConvNeXt and Swin
         steps.custom(lambda pixels: ops.slice(pixels, [-1], [-5], [-1], axes=[3]).output(0))
     steps.convert_element_type(ov.Type.f32)
@@ -279,6 +311,19 @@ def apply_batch_size(model: ov.Model, batch_size: int) -> int:
     return batch_size
 
 
+def class_probabilities(output: np.ndarray) -> np.ndarray:
+    """Returns the output of a model as [N,classes]; a single value is class 1's probability."""
+    rows = output.reshape(len(output), -1)
+    if rows.shape[1] == 1:
+        return np.hstack([1 - rows, rows])
+    return rows
+
+
+def top_class_ids(probabilities: np.ndarray, number_top: int) -> np.ndarray:
+    """Returns the ids of the most probable classes of f32 [classes]; of equal ones the lower id."""
+    return np.argsort(-probabilities, kind="stable")[:number_top]
+
+
 def decode(path: str) -> np.ndarray:
     """Reads an image file as u8 [H,W,3], BGR; raises OSError or ValueError if it cannot be read.
 
@@ -298,8 +343,8 @@ def center_box(
     """Returns the part of `pixels` that torchvision's Resize and CenterCrop keep.
 
     It is (left, top, right, bottom) in pixels. `crop_ratio` is CenterCrop's size over Resize's. For
-    a `width` of 224, 0.875 stands for Resize(256), and Fraction(224, 232) for Resize(232). As timm
-    does, the size that is resized to is rounded down.
+    a `width` of 224, 0.875 stands for Resize(256), and Fraction(224, 232) for Resize(232). Resize's
+    size is rounded down, as in timm.
     https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.CenterCrop.html
     """
     old_height, old_width = pixels.shape[:2]
@@ -371,49 +416,6 @@ def filter_weights(x: np.ndarray, cubic: bool) -> np.ndarray:
     else:
         weights = np.maximum(0, 1 - x)
     return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
-
-
-def read_ahead(
-    items: Iterable, shape: Sequence[int], read: Callable[[Any, np.ndarray], None]
-) -> Iterator[tuple[list, ov.Tensor]]:
-    """Yields (batch, tensor): up to shape[0] of `items` as a list, and a u8 tensor of `shape`.
-
-    On a pool of threads, `read(item, row)` writes each item into its row; what it raises is raised
-    here. Rows without an item are zero. Before a batch is yielded, the next ones are started: one,
-    and as many more as keep all cores busy.
-    """
-    cores = os.cpu_count() or 1
-    most_ahead = 1 + math.ceil(cores / shape[0])
-    started: deque[tuple[list, ov.Tensor, Iterator]] = deque()
-
-    def finish_oldest() -> tuple[list, ov.Tensor]:
-        batch, tensor, reads = started.popleft()
-        list(reads)  # waits for them
-        return batch, tensor
-
-    remaining = iter(items)
-    with ThreadPoolExecutor(cores) as pool:
-        while batch := list(islice(remaining, shape[0])):
-            tensor = ov.Tensor(ov.Type.u8, ov.Shape(shape))
-            tensor.data.fill(0)
-            started.append((batch, tensor, pool.map(read, batch, tensor.data)))
-            if len(started) > most_ahead:
-                yield finish_oldest()
-        while started:
-            yield finish_oldest()
-
-
-def class_probabilities(output: np.ndarray) -> np.ndarray:
-    """Returns the output of a model as [N,classes]; a single value is class 1's probability."""
-    rows = output.reshape(len(output), -1)
-    if rows.shape[1] == 1:
-        return np.hstack([1 - rows, rows])
-    return rows
-
-
-def top_class_ids(probabilities: np.ndarray, number_top: int) -> np.ndarray:
-    """Returns the ids of the most probable classes of f32 [classes]; of equal ones the lower id."""
-    return np.argsort(-probabilities, kind="stable")[:number_top]
 
 
 # Options
@@ -558,7 +560,7 @@ def list_folder(path: str) -> list[str]:
     others = sorted(set(files) - set(images))
     if others:
         names = ", ".join(os.path.basename(file) for file in others[:5])
-        log_warning(f"{path}: skipped {len(others)} files that are not images, such as {names}")
+        log_warning(f"{path}: skipped files that are not images ({len(others)}): {names}")
     if not images:
         log_warning(f"{path}: there are no images in it; its subfolders are not searched")
     return images
@@ -567,7 +569,7 @@ def list_folder(path: str) -> list[str]:
 def is_image(path: str) -> bool:
     """Returns whether a file is an image, by its name or its content."""
     name: Any = os.fsencode(path)  # OpenCV crashes on a str that is not UTF-8
-    if cv2.haveImageWriter(name):
+    if cv2.haveImageWriter(name):  # OpenCV knows its suffix
         return True
     return os.path.isfile(path) and (cv2.haveImageReader(name) or is_idx(path))
 
@@ -583,25 +585,29 @@ def is_idx(path: str) -> bool:
 
 
 def list_images(files: Sequence[str]) -> list[Image]:
-    """Lists the image in each file, or all images in an IDX file.
-
-    That is u8 [N,H,W] after a header of 16 bytes: 0x803, N, H and W.
-    """
+    """Lists the image in each file, or all images in an IDX file."""
     images = []
     for path in files:
-        if not is_idx(path):
-            images.append(Image(path, partial(decode, path)))
-            continue
-        header = np.fromfile(path, ">u4", 3, offset=4).tolist()
-        if 0 in header or os.path.getsize(path) != 16 + math.prod(header):
-            error = f"is an IDX file of the wrong size for {header}"
-            images.append(Image(path, partial(decode, path), error))
-            continue
-        count, height, width = header
-        for number in range(count):
-            offset = 16 + number * height * width
-            load = partial(read_idx_image, path, offset, height, width)
-            images.append(Image(f"{path}[{number}]", load))
+        images += list_idx_images(path) or [Image(path, partial(decode, path))]
+    return images
+
+
+def list_idx_images(path: str) -> list[Image]:
+    """Lists the images in an IDX file; returns an empty list for any other file.
+
+    The file has a header of 16 bytes, 0x803, N, H and W, and then pixels u8 [N,H,W].
+    """
+    if not is_idx(path):
+        return []
+    header = np.fromfile(path, ">u4", 3, offset=4).tolist()
+    if os.path.getsize(path) != 16 + math.prod(header):
+        return []
+    count, height, width = header
+    images = []
+    for number in range(count):
+        offset = 16 + number * height * width
+        load = partial(read_idx_image, path, offset, height, width)
+        images.append(Image(f"{path}[{number}]", load))
     return images
 
 
@@ -614,8 +620,6 @@ def read_image(
     image: Image, row: np.ndarray, crop_ratio: Fraction | None, antialias: str | None
 ) -> None:
     """Reads `image` into `row` [H,W,C]; on failure, stores the reason in `image.error`."""
-    if image.error:
-        return
     height, width, channels = row.shape
     try:
         pixels = image.load()
@@ -630,8 +634,20 @@ def read_image(
                 pixels = pixels[top : max(bottom, top + 1), left : max(right, left + 1)]
             pixels = cv2.resize(pixels, (width, height))
         row[:] = pixels.reshape(row.shape)
-    except (OSError, ValueError, cv2.error) as error:
+    except OSError as error:
+        image.error = error.strerror or str(error)
+    except (ValueError, cv2.error) as error:
         image.error = error_text(error)
+
+
+def repeat_batches(
+    batches: Iterable[tuple[list, ov.Tensor]], iterations: int
+) -> Iterator[tuple[list, ov.Tensor]]:
+    """Yields each (batch, tensor), then `iterations` - 1 times ([], tensor)."""
+    for batch, tensor in batches:
+        yield batch, tensor
+        for _ in range(iterations - 1):
+            yield [], tensor  # infer it again, without tables
 
 
 # The model
@@ -667,7 +683,8 @@ def check_model(model: ov.Model) -> None:
         )
     output_type, shape = outputs[0].element_type, outputs[0].partial_shape
     sizes = list(shape) if shape.rank.is_static else []
-    is_vector = len(sizes) == 2 or (len(sizes) == 4 and [1, 1] in (sizes[1:3], sizes[2:]))
+    is_image_of_1_pixel = len(sizes) == 4 and (sizes[1:3] == [1, 1] or sizes[2:] == [1, 1])
+    is_vector = len(sizes) == 2 or is_image_of_1_pixel
     if not is_vector or not (output_type.is_real() or output_type.size == 1):
         name = output_type.get_type_name()
         raise ValueError(f"The model's output {name} {shape} is not one probability per class")
@@ -689,9 +706,12 @@ def check_image_size(model: ov.Model, layout: str) -> None:
 
 
 def count_classes(model: ov.Model, activation: str | None) -> int:
-    """Returns the number of classes; a single output, the probability of class 1, means two."""
+    """Returns the number of classes; a single output, the probability of class 1, means two.
+
+    Raises ValueError if the number depends on the image, or for the softmax of a single output.
+    """
     if model.output().partial_shape.is_dynamic:
-        raise ValueError("The model's number of classes is not known before it runs")
+        raise ValueError("The model's number of classes depends on the image")
     output_count = math.prod(model.output().shape[1:])
     if output_count == 1 and activation == "softmax":
         raise ValueError("The softmax of a single output is always 1: use --sigmoid")
@@ -745,17 +765,15 @@ def read_mean_and_scale(info: dict[str, str]) -> dict[str, list[float]]:
 
 
 def warn_of_values_for_0_to_1(*options: list[float] | None) -> None:
+    """Warns of a mean or scale that cannot be for pixels in 0..255."""
     for values in options:
         if values and 0 < max(map(abs, values)) < 1:
             log_warning(f"Mean and scale are for pixels in 0..255: multiply {values} by 255")
 
 
-def device_properties(args: argparse.Namespace, run_count: int) -> dict[Any, Any]:
-    """Returns the properties to compile the model with."""
-    mode = hint.PerformanceMode.THROUGHPUT  # for several requests at the same time
-    if run_count == 1 or args.number_infer_requests == 1:
-        mode = hint.PerformanceMode.LATENCY
-    properties = {hint.performance_mode: mode}
+def optional_properties(args: argparse.Namespace) -> dict[Any, Any]:
+    """Returns the properties that options set."""
+    properties: dict[Any, Any] = {}
     if args.perf_counts:
         properties[enable_profiling] = True
     if args.infer_precision:
@@ -853,7 +871,10 @@ def describe(model: ov.Model) -> list[str]:
 def log_tables(
     images: Sequence[Image], rows: np.ndarray, number_top: int, labels: Sequence[str] | None
 ) -> None:
-    """Logs a table of each image's row of `rows` [N,classes], or why it could not be read."""
+    """Logs a table of each image's row of `rows` [N,classes], or why it could not be read.
+
+    A last batch can have fewer images than rows.
+    """
     header = "class_id probability" if labels is None else "class_id probability label"
     for image, probabilities in zip(images, rows):
         if image.error:
@@ -868,9 +889,9 @@ def log_tables(
         log(*lines, "")
 
 
-def warn_unless_probabilities(probabilities: np.ndarray) -> bool:
-    """Warns of values that are not probabilities; returns whether there were any."""
-    low, high = probabilities.min(), probabilities.max()
+def warn_unless_probabilities(output: np.ndarray) -> bool:
+    """Warns of values that are out of the range of probabilities; returns whether there are any."""
+    low, high = output.min(), output.max()
     if low >= 0 and high <= 1.1:  # in f16, probabilities reach 1.025
         return False
     log_warning(
