@@ -32,7 +32,7 @@ if __name__ == "__main__":
     # Leave out OpenVINO's model converter: it doubles the time that `import openvino` takes, and
     # reports its use to Google Analytics
     sys.modules["openvino.tools.ovc"] = None  # type: ignore[assignment]
-    # Keep numpy to one thread: `resize` runs on all cores already, and more threads slow it down
+    # Keep numpy to one thread: this program resizes images on one thread for each core already
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import cv2
@@ -53,8 +53,6 @@ def classify_images(args: argparse.Namespace) -> int:
     files = list_files(args.input)
     log_detail(f"Files were added: {len(files)}", *(f"    {file}" for file in files))
     images = list_images(files)
-    if not images:
-        raise ValueError("There are no images to classify")
 
     # Step 1. Create the core, which finds the devices
     log("Creating OpenVINO Runtime Core")
@@ -66,15 +64,9 @@ def classify_images(args: argparse.Namespace) -> int:
     log(f"Reading the model: {model_path}")
     model = core.read_model(model_path)
     log_detail(*describe(model), "Read input images")
-    check_model(model)
-    layout = find_layout(model)
-    check_image_size(model, layout)
+    layout = check_model(model)
     stated_options, stated_labels = read_model_info(model)
-    for name, value in stated_options.items():
-        if getattr(args, name) is None:  # not given on the command line
-            setattr(args, name, value)
-            log_detail(f"Taken from the model's model_info: {name} {value}")
-    warn_of_values_for_0_to_1(args.mean_values, args.scale_values)
+    log_detail(*fill_options(args, stated_options))
 
     # Step 3. Add the preprocessing to the model, so that the device does it
     model = build_preprocessing(
@@ -116,8 +108,8 @@ def classify_images(args: argparse.Namespace) -> int:
     queue = ov.AsyncInferQueue(compiled_model, min(args.number_infer_requests, run_count))
     log_detail("Create infer request")
 
-    # Step 7. Infer asynchronously: see infer_in_order, the next function, for set_callback,
-    # start_async and wait_all. Threads decode the next batches meanwhile
+    # Step 7. Infer asynchronously: infer_in_order, the next function, calls set_callback,
+    # start_async and wait_all. It is a generator, so the loop drives it
     log("Starting inference in asynchronous mode")
     start = time.perf_counter()
     read = partial(read_image, crop_ratio=args.center_crop, antialias=args.antialias)
@@ -144,7 +136,17 @@ def classify_images(args: argparse.Namespace) -> int:
 
 
 # Functions to copy. Each needs only the imports, except that
+#   infer_in_order needs Run,
 #   resize needs resize_rows, which needs filter_weights
+
+
+@dataclass
+class Run:
+    """A run of the model."""
+
+    key: Any
+    tensor: ov.Tensor  # must live as long as the request reads it
+    output: Any = None  # set by the callback
 
 
 def infer_in_order(
@@ -153,30 +155,28 @@ def infer_in_order(
     """Infers the tensor of each (key, tensor) in `inputs`; yields (key, output) in the same order.
 
     The model has one input and one output. A tensor is not copied: leave it unchanged until its
-    output is yielded. That happens after a later tensor has been started, or when `inputs` ends.
+    output is yielded. Outputs are yielded after a tensor has been started, and at the end.
     Use the queue from one thread. Raises RuntimeError if a tensor does not fit the model, or if
     inference fails: make a new queue then.
     https://docs.openvino.ai/2026/api/ie_python_api/_autosummary/openvino.AsyncInferQueue.html
     """
-    started: deque[tuple[Any, ov.Tensor, list[np.ndarray]]] = deque()
+    started: deque[Run] = deque()
 
-    def keep_output(request: ov.InferRequest, outputs: list[np.ndarray]) -> None:
+    def keep_output(request: ov.InferRequest, run: Run) -> None:
         """The callback: OpenVINO calls it on one of its threads when a request is done."""
-        outputs.append(request.get_output_tensor().data.copy())  # the next run overwrites it
+        run.output = request.get_output_tensor().data.copy()  # the next run overwrites it
 
     def finished() -> Iterator[tuple[Any, np.ndarray]]:
-        while started and started[0][2]:  # the oldest run has stored its output
-            key, _, outputs = started.popleft()
-            yield key, outputs[0]
+        while started and started[0].output is not None:
+            run = started.popleft()
+            yield run.key, run.output
 
     queue.set_callback(keep_output)
     try:
         for key, tensor in inputs:
-            outputs: list[np.ndarray] = []
-            queue.start_async(tensor, userdata=outputs)  # waits only while no request is idle
-            started.append((key, tensor, outputs))
-            if len(started) > 8 * len(queue):  # one slow run must not make results pile up
-                queue.wait_all()
+            run = Run(key, tensor)
+            queue.start_async(tensor, userdata=run)  # waits only while no request is idle
+            started.append(run)
             yield from finished()
         queue.wait_all()
         yield from finished()
@@ -194,8 +194,8 @@ def read_ahead(
     """Yields (batch, tensor): up to shape[0] of `items` as a list, and a u8 tensor of `shape`.
 
     On a pool of threads, `read(item, row)` writes each item into its row. An exception of `read` is
-    raised here. Rows without an item are zero. When a batch is yielded, the next ones have been
-    started: one, and as many more as keep all cores busy.
+    raised here. Rows without an item are zero. When a batch is yielded, at least one more is
+    already being read, and enough of them to keep all cores busy.
     """
     cores = os.cpu_count() or 1
     most_ahead = 1 + math.ceil(cores / shape[0])
@@ -320,7 +320,10 @@ def class_probabilities(output: np.ndarray) -> np.ndarray:
 
 
 def top_class_ids(probabilities: np.ndarray, number_top: int) -> np.ndarray:
-    """Returns the ids of the most probable classes of f32 [classes]; of equal ones the lower id."""
+    """Returns the ids of the most probable classes in f32 [classes], the most probable one first.
+
+    Of equally probable classes, the one with the lower id comes first.
+    """
     return np.argsort(-probabilities, kind="stable")[:number_top]
 
 
@@ -460,8 +463,8 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
     add("-pc", "--perf_counts", action="store_true",
         help="Optional. Report performance counters.")
     add("-b", "--batch_size", type=positive_integer,
-        help="Optional. Images per inference. Default: the image count, or equal parts of it up to "
-        "8.")
+        help="Optional. Images per inference. Default: the image count, or nearly equal parts of "
+        "it up to 8.")
     add("--reverse_input_channels", action=argparse.BooleanOptionalAction,
         help="Optional. Give the model RGB, not BGR.")
     add("--mean_values", type=channel_values, metavar="A,B,C",
@@ -528,7 +531,7 @@ def ratio_up_to_1(text: str) -> Fraction:
 
 
 def default_batch_size(image_count: int) -> int:
-    """Divides the images into equal batches of at most 8; larger ones are no faster on a CPU."""
+    """Divides the images into nearly equal batches of at most 8: more is no faster on a CPU."""
     return math.ceil(image_count / math.ceil(image_count / 8))
 
 
@@ -585,10 +588,12 @@ def is_idx(path: str) -> bool:
 
 
 def list_images(files: Sequence[str]) -> list[Image]:
-    """Lists the image in each file, or all images in an IDX file."""
+    """Lists the image in each file, or all images in an IDX file; raises ValueError for none."""
     images = []
     for path in files:
         images += list_idx_images(path) or [Image(path, partial(decode, path))]
+    if not images:
+        raise ValueError("There are no images to classify")
     return images
 
 
@@ -673,8 +678,8 @@ def find_model_file(path: str) -> str:
     return path
 
 
-def check_model(model: ov.Model) -> None:
-    """Raises ValueError unless `model` has one input, and one output with a value per class."""
+def check_model(model: ov.Model) -> str:
+    """Returns the layout of `model`; raises ValueError unless it classifies images of one size."""
     inputs, outputs = model.inputs, model.outputs
     if len(inputs) != 1 or len(outputs) != 1:
         raise ValueError(
@@ -689,10 +694,8 @@ def check_model(model: ov.Model) -> None:
         name = output_type.get_type_name()
         raise ValueError(f"The model's output {name} {shape} is not one probability per class")
 
-
-def check_image_size(model: ov.Model, layout: str) -> None:
-    """Raises ValueError unless the input of `model` has a fixed size, and 1 or 3 channels."""
-    shape = model.input().partial_shape
+    layout = find_layout(model)
+    shape = inputs[0].partial_shape
     channels, height, width = (shape[layout.index(letter)] for letter in "CHW")
     if channels.is_dynamic or height.is_dynamic or width.is_dynamic:
         common_sizes = {"N": -1, "C": 3, "H": 224, "W": 224}
@@ -703,6 +706,7 @@ def check_image_size(model: ov.Model, layout: str) -> None:
         )
     if channels not in (1, 3):
         raise ValueError(f"The model's input {layout} {shape} does not have 1 or 3 channels")
+    return layout
 
 
 def count_classes(model: ov.Model, activation: str | None) -> int:
@@ -764,11 +768,20 @@ def read_mean_and_scale(info: dict[str, str]) -> dict[str, list[float]]:
     return options
 
 
-def warn_of_values_for_0_to_1(*options: list[float] | None) -> None:
-    """Warns of a mean or scale that cannot be for pixels in 0..255."""
-    for values in options:
+def fill_options(args: argparse.Namespace, stated_options: dict[str, Any]) -> list[str]:
+    """Sets the options in `args` that were not given to `stated_options`; returns lines to log."""
+    lines = []
+    for name, value in stated_options.items():
+        if getattr(args, name) is None:
+            setattr(args, name, value)
+            lines.append(f"Taken from the model's model_info: {name} {value}")
+    for values in (args.mean_values, args.scale_values):
         if values and 0 < max(map(abs, values)) < 1:
-            log_warning(f"Mean and scale are for pixels in 0..255: multiply {values} by 255")
+            log_warning(
+                f"Mean and scale are for pixels in 0..255. If {values} are for pixels in 0..1, "
+                "multiply them by 255"
+            )
+    return lines
 
 
 def optional_properties(args: argparse.Namespace) -> dict[Any, Any]:
@@ -940,14 +953,15 @@ def main(argv: Sequence[str]) -> int:
 
 def set_up_process() -> None:
     """Prepares the process of the command line; a copied function needs none of this."""
-    # Let Ctrl-C end the program at once, even inside OpenVINO. The first process of a container
-    # would ignore it this way
+    # Let Ctrl-C end the program at once, even inside OpenVINO. In the first process of a container
+    # the default action does nothing: leave Python's there
     if os.getpid() != 1:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # let `| head` end it without an error
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # it does not name the file
+    # OpenCV's own warnings do not name the file
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     # Reuse the memory of freed images (glibc): fresh pages cost as much as decoding does
     with suppress(AttributeError, OSError, TypeError):
         for option in (-1, -3):  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
