@@ -4,8 +4,8 @@
     python classification_sample_async.py -m data/efficientnet-lite0.xml -i data/images
 
 Read `classify_images` first: it is the whole sample in eight steps. The functions below it can be
-copied one by one, beginning with `infer_in_order`, the asynchronous part. The rest serves the
-command line: options, images, the model, labels, and output.
+copied individually: start with `infer_in_order`, the asynchronous part. The rest is for the command
+line: options, images, the model, labels, and output.
 """
 
 import argparse
@@ -29,10 +29,10 @@ from itertools import islice
 from typing import Any
 
 if __name__ == "__main__":
-    # Leave out OpenVINO's model converter: it doubles the time that `import openvino` takes, and
-    # reports its use to Google Analytics
+    # Skip OpenVINO's model converter: it doubles the time of `import openvino`, and reports its use
+    # to Google Analytics
     sys.modules["openvino.tools.ovc"] = None  # type: ignore[assignment]
-    # Keep numpy to one thread: this program resizes images on one thread for each core already
+    # Limit numpy to one thread: with --antialias, images are resized on one thread per core
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import cv2
@@ -46,7 +46,7 @@ from openvino.properties import cache_dir, enable_profiling, hint
 def classify_images(args: argparse.Namespace) -> int:
     """Runs the sample; returns its exit status: 1 if an image could not be read, else 0.
 
-    What it logs is worded as in OpenVINO's C++ and Python samples of 2022.
+    The log messages are those of OpenVINO's C++ and Python samples of 2022.
     """
     log_detail = log if args.verbose else ignore
     log_detail(*VERSION_LINES, "", "Parsing input parameters")
@@ -78,8 +78,8 @@ def classify_images(args: argparse.Namespace) -> int:
         activation=args.activation,
     )
 
-    # Step 4. Set the batch size from the image count. Up to 8 images are one batch, and so one run
-    # of the model. More images make several batches, whose runs overlap; -b 1 overlaps even a few
+    # Step 4. Set the batch size from the image count. Up to 8 images go into one batch, so there is
+    # only one run. Use -b 1 to see several runs overlap, even with a few images
     wanted_size = args.batch_size or default_batch_size(len(images))
     batch_size = apply_batch_size(model, wanted_size)
     if batch_size != wanted_size:
@@ -88,8 +88,7 @@ def classify_images(args: argparse.Namespace) -> int:
     class_count = count_classes(model, args.activation)
     labels = read_labels(args.labels, stated_labels, model_path, class_count)
 
-    # Step 5. Compile the model for the device, for the throughput of several runs at the same time
-    # or for the latency of one
+    # Step 5. Compile the model for the device: for throughput if runs can overlap, else for latency
     log("Loading the model to the plugin")
     log_detail(f"Loading model to the device {args.device}")
     iterations = args.number_iter or 1
@@ -103,13 +102,13 @@ def classify_images(args: argparse.Namespace) -> int:
     except RuntimeError as error:
         raise RuntimeError(device_error_text(core, args.device, error)) from error
 
-    # Step 6. Create a queue of infer requests, each for one run at a time. 0, the default, makes as
-    # many as are optimal for the device
+    # Step 6. Create a queue of infer requests, each for one run at a time. With 0, the default,
+    # OpenVINO chooses how many
     queue = ov.AsyncInferQueue(compiled_model, min(args.number_infer_requests, run_count))
     log_detail("Create infer request")
 
     # Step 7. Infer asynchronously: infer_in_order, the next function, calls set_callback,
-    # start_async and wait_all. It is a generator, so the loop drives it
+    # start_async and wait_all. It is a generator: the loop below makes it work
     log("Starting inference in asynchronous mode")
     start = time.perf_counter()
     read = partial(read_image, crop_ratio=args.center_crop, antialias=args.antialias)
@@ -145,19 +144,19 @@ class Run:
     """A run of the model."""
 
     key: Any
-    tensor: ov.Tensor  # must live as long as the request reads it
+    tensor: ov.Tensor  # kept alive while the request uses it
     output: Any = None  # set by the callback
 
 
 def infer_in_order(
     queue: ov.AsyncInferQueue, inputs: Iterable[tuple[Any, ov.Tensor]]
 ) -> Iterator[tuple[Any, np.ndarray]]:
-    """Infers the tensor of each (key, tensor) in `inputs`; yields (key, output) in the same order.
+    """Runs inference on each (key, tensor) in `inputs`; yields (key, output) in the same order.
 
     The model has one input and one output. A tensor is not copied: leave it unchanged until its
-    output is yielded. Outputs are yielded after a tensor has been started, and at the end.
+    output is yielded. Finished outputs are yielded each time a new run starts, the rest at the end.
     Use the queue from one thread. Raises RuntimeError if a tensor does not fit the model, or if
-    inference fails: make a new queue then.
+    inference fails. Create a new queue after an error.
     https://docs.openvino.ai/2026/api/ie_python_api/_autosummary/openvino.AsyncInferQueue.html
     """
     started: deque[Run] = deque()
@@ -175,7 +174,7 @@ def infer_in_order(
     try:
         for key, tensor in inputs:
             run = Run(key, tensor)
-            queue.start_async(tensor, userdata=run)  # waits only while no request is idle
+            queue.start_async(tensor, userdata=run)  # blocks only if all requests are busy
             started.append(run)
             yield from finished()
         queue.wait_all()
@@ -193,11 +192,14 @@ def read_ahead(
 ) -> Iterator[tuple[list, ov.Tensor]]:
     """Yields (batch, tensor): up to shape[0] of `items` as a list, and a u8 tensor of `shape`.
 
-    On a pool of threads, `read(item, row)` writes each item into its row. An exception of `read` is
-    raised here. Rows without an item are zero. When a batch is yielded, at least one more is
-    already being read, and enough of them to keep all cores busy.
+    On a pool of threads, `read(item, row)` writes each item into its row. Exceptions from `read`
+    propagate. Unused rows are zero. When a batch is yielded, at least one more is already being
+    read, and enough of them to keep all cores busy.
     """
-    cores = os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))  # those that this process may use
+    else:
+        cores = os.cpu_count() or 1
     most_ahead = 1 + math.ceil(cores / shape[0])
     started: deque[tuple[list, ov.Tensor, Iterator]] = deque()
 
@@ -251,7 +253,8 @@ def build_preprocessing(
     `scale` are for pixels in 0..255: one number, or one for each channel. An i8 input gets
     pixel - 128. An 8-bit output becomes a probability, as TensorFlow Lite defines it for softmax:
     https://ai.google.dev/edge/litert/models/quantization_spec
-    Raises ValueError if the input has an integer type and `mean` or `scale` is given.
+    Raises ValueError if `mean` or `scale` is given for an integer input, or `activation` for an
+    8-bit output.
     https://docs.openvino.ai/2026/api/ie_python_api/_autosummary/openvino.preprocess.PrePostProcessor.html
     """
     input_type = model.input().element_type.get_type_name()
@@ -259,6 +262,8 @@ def build_preprocessing(
     is_integer = not model.input().element_type.is_real()
     if is_integer and (mean is not None or scale is not None):
         raise ValueError(f"The model's input is {input_type}, which takes no mean and no scale")
+    if output_type in ("u8", "i8") and activation:
+        raise ValueError(f"The model's output is {output_type}, which takes no {activation}")
 
     ppp = PrePostProcessor(model)
     ppp.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
@@ -266,8 +271,8 @@ def build_preprocessing(
 
     steps = ppp.input().preprocess()
     if reverse_channels:
-        # As pixels[..., -1:-5:-1]. OpenVINO 2026 loses steps.reverse_channels() in some models of
-        # torch.export, such as ConvNeXt and Swin
+        # Like pixels[..., ::-1]. OpenVINO 2026 drops steps.reverse_channels() for some models that
+        # were exported with torch.export, such as ConvNeXt and Swin
         steps.custom(lambda pixels: ops.slice(pixels, [-1], [-5], [-1], axes=[3]).output(0))
     steps.convert_element_type(ov.Type.f32)
     if mean is not None:
@@ -295,8 +300,8 @@ def apply_batch_size(model: ov.Model, batch_size: int) -> int:
     """Sets the batch size of `model` if it supports it; returns the batch size that `model` has.
 
     The layout of the input must have an N. A model may reject a new batch size, or ignore it in a
-    hard-coded Reshape. Such a model keeps its own batch size, or gets 1 if that is dynamic. Raises
-    ValueError if the first dimension of the output is not the batch.
+    hard-coded Reshape. Such a model keeps its own batch size, or is set to 1 if that is dynamic.
+    Raises ValueError if the first dimension of the output is not the batch.
     https://docs.openvino.ai/2026/openvino-workflow/running-inference/model-input-output/changing-input-shape.html
     """
     own_batch = ov.get_batch(model)
@@ -371,8 +376,8 @@ def resize(
 ) -> np.ndarray:
     """Resizes u8 `pixels` [H,W] or [H,W,3], or the part in `box`, like Pillow 13.
 
-    The filter is Pillow's BILINEAR or BICUBIC, which torchvision, timm and Hugging Face use. Where
-    an image shrinks it averages all pixels, while `cv2.resize` skips most of them.
+    The filter is Pillow's BILINEAR or BICUBIC, which torchvision, timm and Hugging Face use. When
+    downscaling it averages all pixels, while `cv2.resize` skips most of them.
     https://pillow.readthedocs.io/en/stable/reference/Image.html#PIL.Image.Image.resize
     """
     old_height, old_width = pixels.shape[:2]
@@ -393,7 +398,7 @@ def resize_rows(
 ) -> np.ndarray:
     """Returns `count` weighted averages of the rows of `pixels` from `start` to `end`."""
     scale = (end - start) / count
-    filter_scale = max(1, scale)  # where an image shrinks, the filter covers all its pixels
+    filter_scale = max(1, scale)  # when downscaling, the filter covers all pixels
     reach = (2 if cubic else 1) * filter_scale
     centers = start + scale * (np.arange(count) + 0.5)
 
@@ -442,7 +447,7 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
     add("-m", "--model", required=True, type=existing_path,
         help="Required. Path to an .xml or .onnx file with a trained model.")
     add("-i", "--input", required=True, type=existing_path, nargs="+", action="extend",
-        help="Required. Path to an image file(s), to a folder(s) with images, or to an IDX file(s) "
+        help="Required. Path to an image file(s), a folder(s) with images, or an IDX file(s) "
         "(.ubyte).")
     add("-d", "--device", default="CPU",
         help="Optional. Specify the target device to infer on; CPU, GPU, NPU, AUTO, HETERO:, "
@@ -453,28 +458,31 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
     add("-pp", "--plugin_dir", type=existing_path,
         help="Optional. Path to a folder containing a plugins.xml that registers devices.")
     add("--labels", type=existing_path,
-        help="Optional. Labels mapping file. Default: model_info or .labels file of the model.")
+        help="Optional. Labels mapping file, one label per line. Default: the labels in the "
+        "model's model_info, else the .labels file next to the model.")
     add("-nt", "--number_top", type=positive_integer, default=10,
         help="Optional. Number of top results. Default value is 10.")
     add("-ni", "--number_iter", type=positive_integer,
         help="Optional. Number of inference iterations; also prints the throughput.")
     add("-nireq", "--number_infer_requests", type=positive_integer, default=0,
-        help="Optional. Number of infer requests. Default: as many as are optimal for the device.")
+        help="Optional. Number of infer requests. Default: OpenVINO chooses.")
     add("-pc", "--perf_counts", action="store_true",
         help="Optional. Report performance counters.")
     add("-b", "--batch_size", type=positive_integer,
-        help="Optional. Images per inference. Default: the image count, or nearly equal parts of "
-        "it up to 8.")
+        help="Optional. Images per inference. Default: all images, split evenly into batches of at "
+        "most 8.")
     add("--reverse_input_channels", action=argparse.BooleanOptionalAction,
         help="Optional. Give the model RGB, not BGR.")
     add("--mean_values", type=channel_values, metavar="A,B,C",
-        help="Optional. Values to subtract, such as 123.675,116.28,103.53.")
+        help="Optional. Values to subtract from the pixels (0..255), such as "
+        "123.675,116.28,103.53, or one value for all channels.")
     add("--scale_values", type=nonzero_channel_values, metavar="A,B,C",
-        help="Optional. Values to divide by after that, such as 58.395,57.12,57.375.")
+        help="Optional. Values to divide by after that, such as 58.395,57.12,57.375, or one value "
+        "for all channels.")
     add("--center_crop", type=ratio_up_to_1, metavar="RATIO",
-        help="Optional. Keep the center, RATIO times the shorter side, such as 0.875 or 224/232.")
+        help="Optional. Crop the center, to RATIO of the shorter side, such as 0.875 or 224/232.")
     add("--antialias", nargs="?", const="bilinear", choices=("bilinear", "bicubic"),
-        help="Optional. Resize as Pillow and PyTorch do, by default bilinear. Without this option: "
+        help="Optional. Resize as Pillow and PyTorch do, bilinear if no value is given. Default: "
         "as OpenCV does.")
     add_activation = group.add_mutually_exclusive_group().add_argument
     add_activation("--softmax", dest="activation", action="store_const", const="softmax",
@@ -482,11 +490,11 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
     add_activation("--sigmoid", dest="activation", action="store_const", const="sigmoid",
         help="Optional. Like --softmax, for models with one output or several classes per image.")
     add("--infer_precision", choices=("f32", "f16", "bf16"),
-        help="Optional. Default: chosen by the device.")
+        help="Optional. Type to compute in. Default: the device chooses.")
     add("--cache_dir",
-        help="Optional. Path to a folder to cache compiled models in.")
+        help="Optional. Path to a folder for compiled models, which makes the next start faster.")
     add("-v", "--verbose", action="store_true",
-        help="Optional. Log every step, and the traceback of an error.")
+        help="Optional. Log every step, and print the traceback of an error.")
     # fmt: on
     if not argv:
         parser.print_help(sys.stderr)
@@ -517,7 +525,7 @@ def channel_values(text: str) -> list[float]:
 def nonzero_channel_values(text: str) -> list[float]:
     values = channel_values(text)
     if 0 in values:
-        raise argparse.ArgumentTypeError(f"must not be 0, not '{text}'")
+        raise argparse.ArgumentTypeError(f"must not contain 0: '{text}'")
     return values
 
 
@@ -565,7 +573,7 @@ def list_folder(path: str) -> list[str]:
         names = ", ".join(os.path.basename(file) for file in others[:5])
         log_warning(f"{path}: skipped files that are not images ({len(others)}): {names}")
     if not images:
-        log_warning(f"{path}: there are no images in it; its subfolders are not searched")
+        log_warning(f"{path}: no images found (subfolders are not searched)")
     return images
 
 
@@ -588,7 +596,10 @@ def is_idx(path: str) -> bool:
 
 
 def list_images(files: Sequence[str]) -> list[Image]:
-    """Lists the image in each file, or all images in an IDX file; raises ValueError for none."""
+    """Lists the image in each file, or all images in an IDX file.
+
+    Raises ValueError if there are none.
+    """
     images = []
     for path in files:
         images += list_idx_images(path) or [Image(path, partial(decode, path))]
@@ -663,7 +674,7 @@ def add_plugins_and_extensions(core: ov.Core, args: argparse.Namespace) -> None:
         core.register_plugins(os.path.join(args.plugin_dir, "plugins.xml"))
     if args.cpu_extension:
         library = os.path.abspath(args.cpu_extension)
-        ctypes.CDLL(library)  # keep it loaded longer than the model
+        ctypes.CDLL(library)  # keep it loaded for longer than the model
         core.add_extension(library)
 
 
@@ -679,7 +690,10 @@ def find_model_file(path: str) -> str:
 
 
 def check_model(model: ov.Model) -> str:
-    """Returns the layout of `model`; raises ValueError unless it classifies images of one size."""
+    """Returns the layout of `model`.
+
+    Raises ValueError unless it classifies images of a fixed size.
+    """
     inputs, outputs = model.inputs, model.outputs
     if len(inputs) != 1 or len(outputs) != 1:
         raise ValueError(
@@ -710,7 +724,7 @@ def check_model(model: ov.Model) -> str:
 
 
 def count_classes(model: ov.Model, activation: str | None) -> int:
-    """Returns the number of classes; a single output, the probability of class 1, means two.
+    """Returns the number of classes; a single output, the probability of class 1, counts as two.
 
     Raises ValueError if the number depends on the image, or for the softmax of a single output.
     """
@@ -726,9 +740,9 @@ YES = ("YES", "True", "true")  # OpenVINO, Python and C++ write it differently i
 
 
 def read_model_info(model: ov.Model) -> tuple[dict[str, Any], list[str]]:
-    """Returns the options that the `model_info` of `model` states, by name, and its labels.
+    """Returns the options, by name, and the labels in the `model_info` of `model`.
 
-    OpenVINO's Model API, Geti and Ultralytics write it. Raises ValueError if a number is wrong.
+    OpenVINO's Model API, Geti and Ultralytics write it. Raises ValueError if a number is invalid.
     https://github.com/open-edge-platform/model_api
     """
     stated = dict(model.rt_info.items()).get("model_info", {})
@@ -747,7 +761,7 @@ def read_model_info(model: ov.Model) -> tuple[dict[str, Any], list[str]]:
         try:
             options |= read_mean_and_scale(info)
         except argparse.ArgumentTypeError as error:
-            raise ValueError(f"A number in the model's model_info {error}") from error
+            raise ValueError(f"Invalid value in the model's model_info: {error}") from error
     return options, info.get("labels", "").split()
 
 
@@ -769,7 +783,7 @@ def read_mean_and_scale(info: dict[str, str]) -> dict[str, list[float]]:
 
 
 def fill_options(args: argparse.Namespace, stated_options: dict[str, Any]) -> list[str]:
-    """Sets the options in `args` that were not given to `stated_options`; returns lines to log."""
+    """Fills in the options that the user did not give; returns lines to log."""
     lines = []
     for name, value in stated_options.items():
         if getattr(args, name) is None:
@@ -785,7 +799,7 @@ def fill_options(args: argparse.Namespace, stated_options: dict[str, Any]) -> li
 
 
 def optional_properties(args: argparse.Namespace) -> dict[Any, Any]:
-    """Returns the properties that options set."""
+    """Returns the compile properties that the user's options set."""
     properties: dict[Any, Any] = {}
     if args.perf_counts:
         properties[enable_profiling] = True
@@ -798,7 +812,7 @@ def optional_properties(args: argparse.Namespace) -> dict[Any, Any]:
 
 def device_error_text(core: ov.Core, device: str, error: RuntimeError) -> str:
     devices = ", ".join(core.available_devices)
-    text = f"Cannot load the model to the device {device} (available target devices: {devices})"
+    text = f"Cannot load the model onto the device {device} (available target devices: {devices})"
     return f"{text}: {error_text(error)}"
 
 
@@ -823,8 +837,8 @@ def read_labels(
         labels = read_label_file(source)
     if len(labels) != class_count:
         log_warning(
-            f"{source} has {len(labels)} labels, but the model has {class_count} classes. No label "
-            "is printed: there must be one per line, 'background' included if it is a class"
+            f"{source} has {len(labels)} labels, but the model has {class_count} classes. Labels "
+            "are not shown: there must be one per line, with 'background' if it is a class"
         )
         return None
     return labels
@@ -903,7 +917,7 @@ def log_tables(
 
 
 def warn_unless_probabilities(output: np.ndarray) -> bool:
-    """Warns of values that are out of the range of probabilities; returns whether there are any."""
+    """Warns if values are out of the range of probabilities; returns whether it did."""
     low, high = output.min(), output.max()
     if low >= 0 and high <= 1.1:  # in f16, probabilities reach 1.025
         return False
@@ -927,7 +941,7 @@ def log_perf_counts(layers: Sequence[ov.ProfilingInfo]) -> None:
 
 
 def error_text(error: Exception) -> str:
-    """Returns what `error` says on one line, without locations in OpenVINO's source."""
+    """Returns the message of `error` on one line, without locations in OpenVINO's source."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     lines = [line for line in str(error).splitlines() if line.strip()]
