@@ -16,12 +16,14 @@ import os
 import re
 import signal
 import sys
+import threading
 import time
 import traceback
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -117,8 +119,9 @@ def classify_images(args: argparse.Namespace) -> int:
     is_warned = False
     for run_number, (batch, output) in enumerate(results, start=1):
         log_detail(f"Completed {run_number} async request execution")
-        if not is_warned:
-            is_warned = warn_unless_probabilities(output)
+        rows = [row for image, row in zip(batch, output) if not image.error]
+        if rows and not is_warned:
+            is_warned = warn_unless_probabilities(rows)
         log_tables(batch, class_probabilities(output), args.number_top, labels)
     seconds = time.perf_counter() - start
     log_detail("Completed async requests execution")
@@ -135,7 +138,7 @@ def classify_images(args: argparse.Namespace) -> int:
 
 
 # Functions to copy. Each needs only the imports, except that
-#   infer_in_order needs Run,
+#   infer_in_order needs Run and callback_on,
 #   resize needs resize_rows, which needs filter_weights
 
 
@@ -170,8 +173,7 @@ def infer_in_order(
             run = started.popleft()
             yield run.key, run.output
 
-    queue.set_callback(keep_output)
-    try:
+    with callback_on(queue, keep_output):
         for key, tensor in inputs:
             run = Run(key, tensor)
             queue.start_async(tensor, userdata=run)  # blocks only if all requests are busy
@@ -179,12 +181,38 @@ def infer_in_order(
             yield from finished()
         queue.wait_all()
         yield from finished()
-    finally:
-        # After an error, or if the caller stops early, requests may still be running. Wait for
-        # them: if Python exits while one calls back, the process aborts
+
+
+@contextmanager
+def callback_on(
+    queue: ov.AsyncInferQueue, callback: Callable[[ov.InferRequest, Any], None]
+) -> Iterator[None]:
+    """Calls `queue.set_callback`; at the end, waits until OpenVINO has let go of `callback`.
+
+    One of OpenVINO's threads can hold it a moment longer than its request runs. If Python exits in
+    that moment, the process aborts. If the compiled model is deleted then, the process hangs
+    (OpenVINO 2026.4).
+    """
+    released = threading.Event()
+
+    def watched(request: ov.InferRequest, userdata: Any) -> None:
+        callback(request, userdata)
+
+    def end() -> None:
         for request in queue:
             with suppress(RuntimeError):  # a failed request raises its error again
                 request.wait()
+        queue.set_callback(lambda request, userdata: None)
+        released.wait(timeout=1)
+
+    weakref.finalize(watched, released.set)  # when nothing refers to it any more
+    end_once = weakref.finalize(queue, end)  # runs at exit if it has not been called before
+    queue.set_callback(watched)
+    del watched  # from here on, only OpenVINO refers to it
+    try:
+        yield
+    finally:
+        end_once()
 
 
 def read_ahead(
@@ -333,8 +361,9 @@ def top_class_ids(probabilities: np.ndarray, number_top: int) -> np.ndarray:
 
 
 def decode(path: str) -> np.ndarray:
-    """Reads an image file as u8 [H,W,3], BGR; raises OSError or ValueError if it cannot be read.
+    """Reads an image file as u8 [H,W,3], BGR.
 
+    Raises OSError if the file cannot be read, and ValueError or cv2.error if it cannot be decoded.
     Unlike `cv2.imread` it accepts any file name on Windows, and rejects truncated files.
     https://docs.opencv.org/5.x/d4/da8/group__imgcodecs.html
     """
@@ -916,9 +945,9 @@ def log_tables(
         log(*lines, "")
 
 
-def warn_unless_probabilities(output: np.ndarray) -> bool:
+def warn_unless_probabilities(rows: Sequence[np.ndarray]) -> bool:
     """Warns if values are out of the range of probabilities; returns whether it did."""
-    low, high = output.min(), output.max()
+    low, high = np.min(rows), np.max(rows)
     if low >= 0 and high <= 1.1:  # in f16, probabilities reach 1.025
         return False
     log_warning(
