@@ -1,10 +1,9 @@
-"""Makes resize_data.json: what Pillow and torchvision make of small images, for test_resize.py.
+"""Makes resize_data.json: what Pillow 13 makes of small images, for test_resize.py.
 
     python tests/make_resize_data.py
 
-It needs Pillow and torchvision, which the sample does not: in an environment of their own. Pillow
-11.3.0 and 12.0.0 write the same file, with torchvision 0.29.1. Pillow 13.0.0 does but for the image
-of 9x4: it resizes the columns first where the height shrinks more, and seven values are 1 off.
+It was run with Pillow 13.0.0, which the sample does not need: in an environment of its own.
+Earlier versions always resize the columns first.
 """
 
 import json
@@ -13,59 +12,41 @@ from pathlib import Path
 import numpy as np
 
 DATA = Path(__file__).with_name("resize_data.json")
+FILTERS = ("bilinear", "bicubic")
 
-RESIZED = [  # shape [H,W] or [H,W,3]; new width and height; box
-    [(20, 30), (9, 8), None],
-    [(7, 9), (3, 5), None],
-    [(3, 4), (8, 7), None],
-    [(5, 13), (4, 7), None],  # one side shrinks, the other grows
-    [(9, 4), (5, 4), None],
-    [(1, 6), (3, 2), None],
-    [(6, 1), (2, 3), None],
-    [(1, 1), (2, 2), None],
-    [(5, 4), (4, 5), None],  # of the same size
-    [(6, 8, 3), (3, 2), None],
-    [(3, 2, 3), (3, 4), None],
-    [(7, 9), (3, 3), (1.5, 0.75, 7.25, 6)],
-    [(30, 40), (4, 3), (12.3, 9.1, 27.9, 20.3)],
-    [(9, 12), (5, 4), (4, 3, 6.5, 5)],
-    [(8, 9), (4, 3), (2, 3, 6, 6)],  # a part as it is
-]
-CROPPED_SIZE = 7
-RESIZED_AND_CROPPED = [  # shape, the size of Resize
-    [(24, 33), 8],  # half a pixel remains at the top, which CenterCrop rounds to 0
-    [(37, 20), 10],  # one and a half, which it rounds to 2
-    [(13, 90), 7],
-    [(18, 21, 3), 8],
+CASES = [  # shape [H,W] or [H,W,3]; new width and height; box; what is kept of that
+    ((7, 5), (3, 3), None),  # 4 rows go, not more than twice 2 columns: columns first
+    ((8, 5), (3, 3), None),  # 5 rows go: rows first
+    ((20, 3), (4, 19), None),  # rows first, and the width grows
+    ((10, 5), (3, 3), (0.5, 3.25, 4.5, 6.25)),  # the image's size, not the box's: rows first
+    ((6, 8), (3, 3), (1.25, 0.5, 6.75, 5.5)),
+    ((2, 3), (5, 3), None),
+    ((4, 5, 3), (2, 3), None),
+    ((5, 4), (4, 5), None),  # of the same size
+    ((29, 31), (20, 17), None),
+    ((12, 16), (5, 5), None),
+    ((12, 16), (8, 6), None, (2, 0, 7, 5)),  # torchvision's Resize(6) and CenterCrop(5)
 ]
 
 
 def pattern(height, width, channels=0):
-    """The same u8 pixels with every version of numpy: [H,W], or [H,W,C] for some channels."""
+    """Returns u8 pixels [H,W] or [H,W,C] of much contrast, the same with every numpy."""
     y, x, channel = np.ogrid[:height, :width, : channels or 1]
-    pixels = ((x * x * 37 + y * y * 53 + x * y * 29 + channel * 91) % 256).astype(np.uint8)
+    waves = (x * x * 37 + y * y * 53 + x * y * 29 + channel * 91) % 400 - 72
+    pixels = np.clip(waves, 0, 255).astype(np.uint8)
     return pixels if channels else pixels[:, :, 0]
 
 
 def make_cases():
-    """Yields what was given, with the pixels that came of it in hexadecimal."""
+    """Yields what is given, and the pixels that come of it in hexadecimal."""
     from PIL import Image
-    from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resize
 
-    for shape, size, box in RESIZED:
-        image = Image.fromarray(pattern(*shape))
+    for shape, size, box, *crop in CASES:
         case = {"shape": shape, "size": size, "box": box}
-        for name in ("bilinear", "bicubic"):
-            made = image.resize(size, Image.Resampling[name.upper()], box=box)
-            case[name] = made.tobytes().hex()
-        yield case
-    for shape, resize in RESIZED_AND_CROPPED:
-        image = Image.fromarray(pattern(*shape))
-        case = {"shape": shape, "resize": resize}
-        for name in ("bilinear", "bicubic"):
-            mode = InterpolationMode[name.upper()]
-            steps = Compose([Resize(resize, mode), CenterCrop(CROPPED_SIZE)])
-            case[name] = steps(image).tobytes().hex()
+        for name in FILTERS:
+            image = Image.fromarray(pattern(*shape))
+            made = image.resize(size, Image.Resampling[name.upper()], box)
+            case[name] = made.crop(*crop).tobytes().hex()
         yield case
 
 

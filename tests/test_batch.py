@@ -1,136 +1,116 @@
-"""Batches: models that take none, which dimension is the batch, rows that are no image's."""
+"""The batch size: from the image count or -b, and the one that a model insists on."""
 
 import re
 
-import cv2
 import numpy as np
 import openvino as ov
 import pytest
-from helpers import (
-    NO_PROBABILITIES,
-    PHOTOS,
-    always,
-    channel_means,
-    classify,
-    fails_with_one_line,
-    own_batch_raises,
-    own_batch_stays,
-    run,
-    save_model,
-    scores,
-    tables,
-)
+from helpers import by_class, channel_means, error_line, idx, run, save_model, tables
 from openvino import opset13 as ops
 
-
-@pytest.mark.parametrize("build", [own_batch_raises, own_batch_stays])
-def test_a_model_that_cannot_be_batched_runs_with_batch_1(tmp_path, build):
-    model = save_model(tmp_path / "fixed.xml", build)
-    loaded = ov.Core().read_model(model)
-    ov.layout_helpers.set_layout(loaded.input(), ov.Layout("NCHW"))
-    if build is own_batch_raises:
-        with pytest.raises(RuntimeError):
-            ov.set_batch(loaded, 5)
-    else:
-        ov.set_batch(loaded, 5)
-        assert loaded.output().partial_shape == ov.PartialShape([1, 15])
-    warning = re.escape(
-        "[ WARNING ] The model does not take the batch size 5; it runs with batch size 1. "
-        "README.md, under 'Change a model', shows how to make the batch dynamic\n"
-    )
-    results = classify(
-        "-m", model, "-i", *PHOTOS, "--infer_precision", "f32", stderr=warning + NO_PROBABILITIES
-    )
-    assert [name for name, _ in results] == list(map(str, PHOTOS))
-    for photo, (_, rows) in zip(PHOTOS, results):
-        expected = cv2.resize(cv2.imread(str(photo)), (8, 8)).mean(axis=(0, 1))
-        assert {row[0]: row[1] for row in rows} == pytest.approx(
-            dict(enumerate(expected)), abs=1e-3
-        )
+import classification_sample_async as sample
 
 
-@pytest.mark.parametrize("count", [1, 3, 4])
+@pytest.fixture
+def run_on_greys(tmp_path):
+    """Returns a function that runs the sample on that many images of 10, 20, 30 and so on.
+
+    It checks that the table of each has its value for all three classes.
+    """
+
+    def run_on(model, count, *options):
+        pixels = b"".join(bytes([10 * number]) * 64 for number in range(1, count + 1))
+        (tmp_path / "greys.ubyte").write_bytes(idx(0x803, count, 8, 8, data=pixels))
+        arguments = ("-m", model, "-i", tmp_path / "greys.ubyte", "--infer_precision", "f32")
+        done = run(*arguments, *options)
+        assert done.returncode == 0, done.stderr
+        found = [dict(row[:2] for row in rows) for _, rows in tables(done.stdout)]
+        assert found == [by_class([10 * number] * 3) for number in range(1, count + 1)]
+        return done
+
+    return run_on
+
+
+def batch_warnings(done):
+    return [line for line in done.stderr.splitlines() if "batch" in line]
+
+
 @pytest.mark.parametrize(
-    "batch, options",
-    [(-1, ()), (-1, ("-b", "3")), (-1, ("--softmax",)), (1, ()), (3, ()), (3, ("--softmax",))],
+    "count, options, size, runs",
+    [
+        (1, (), 1, 1),
+        (8, (), 8, 1),
+        (9, (), 5, 2),  # 5 and 4
+        (5, ("-b", "2"), 2, 3),
+        (2, ("-b", "5"), 5, 1),
+    ],
     ids=str,
 )
-def test_classes_before_images_are_an_error(tmp_path, picture, batch, options, count):
-    """Three images make [3,3] of it."""
-    transposed = save_model(
-        tmp_path / "transposed.xml",
-        lambda image: ops.transpose(channel_means(image), np.array([1, 0])),
-        (batch, 3, 8, 8),
-    )
-    named = [f"Cannot use the model {transposed}: the first dimension of its output "]
-    fails_with_one_line("-m", transposed, "-i", *[picture] * count, *options, naming=named)
+def test_the_batch_size_is_that_of_the_image_count_or_b(
+    channel_model, run_on_greys, count, options, size, runs
+):
+    done = run_on_greys(channel_model, count, *options, "-v")
+    assert f"[ INFO ] Set batch size {size}\n" in done.stdout
+    assert done.stdout.count("async request execution\n") == runs
+    assert batch_warnings(done) == []
 
 
-PROBE = 99_991  # the batch size with which the script tells classes and images apart
+@pytest.mark.parametrize("shape", [(4, 3, 8, 8), (-1, 3, 8, 8)], ids=["4", "dynamic"])
+def test_a_model_that_takes_any_batch_gets_the_wanted_one(tmp_path, run_on_greys, shape):
+    model = save_model(tmp_path / "model.xml", channel_means, shape)
+    done = run_on_greys(model, 3, "-v")
+    assert "[ INFO ] Set batch size 3\n" in done.stdout
+    assert batch_warnings(done) == []
 
 
-@pytest.mark.parametrize("classes", [2, 3, PROBE - 1, PROBE + 1])
-def test_any_number_of_classes_is_none_of_images(tmp_path, picture, classes):
-    model = save_model(tmp_path / "classes.xml", always([0] * (classes - 1) + [1]))
-    results = classify("-m", model, "-i", *[picture] * 3)
-    assert [rows[0] for _, rows in results] == [(classes - 1, 1.0, None)] * 3
+def means_reshaped_to(*sizes):
+    """The channels' means, by a Reshape that was exported for one batch size."""
+    return lambda image: ops.reshape(channel_means(image), np.array(sizes), special_zero=False)
 
 
 @pytest.mark.parametrize(
-    "layout, is_error", [("CN", True), ("NC", False), ("N...", False), ("?C", False)]
+    "own, sizes, count, options, used",
+    [
+        (1, (1, 3), 3, (), 1),
+        (1, (1, -1), 3, (), 1),  # the Reshape makes [1,9] of three images
+        (4, (4, 3), 3, (), 4),
+        (4, (4, -1), 5, ("-b", "2"), 4),
+        (-1, (1, -1), 3, (), 1),
+    ],
+    ids=str,
 )
-def test_the_layout_of_the_output(tmp_path, channel_model, picture, layout, is_error):
-    model = ov.Core().read_model(channel_model)
-    ov.layout_helpers.set_layout(model.output(), ov.Layout(layout))
-    ov.save_model(model, tmp_path / "layout.xml")
-    arguments = ("-m", tmp_path / "layout.xml", "-i", picture)
-    if is_error:
-        fails_with_one_line(
-            *arguments, naming=["the first dimension of its output [1,3] is not the batch"]
-        )
+def test_a_model_that_insists_on_its_batch_runs_with_it_after_a_warning(
+    tmp_path, run_on_greys, own, sizes, count, options, used
+):
+    model = save_model(tmp_path / "fixed.xml", means_reshaped_to(*sizes), (own, 3, 8, 8))
+    done = run_on_greys(model, count, *options)
+    wanted = int(options[1]) if options else count
+    [warning] = batch_warnings(done)
+    assert re.findall(r"\d+", warning) == [str(wanted), str(used)]
+
+
+def test_an_output_of_classes_before_images_is_an_error(tmp_path, picture):
+    model = save_model(
+        tmp_path / "transposed.xml",
+        lambda image: ops.transpose(channel_means(image), np.array([1, 0])),
+    )
+    line = error_line("-m", model, "-i", picture, picture)
+    assert "[3,1]" in line and "batch" in line
+
+
+@pytest.mark.parametrize(
+    "own, sizes, expected",
+    [(1, (-1, 3), 6), (2, (2, 3), 2), (2, (1, -1), ValueError)],
+    ids=str,
+)
+def test_apply_batch_size_returns_the_size_that_the_model_has(tmp_path, own, sizes, expected):
+    path = save_model(
+        tmp_path / "model.xml", means_reshaped_to(*sizes), (own, 3, 8, 8), layout="NCHW"
+    )
+    model = ov.Core().read_model(path)
+    if expected is ValueError:
+        with pytest.raises(ValueError, match=re.escape("[1,6]")):
+            sample.apply_batch_size(model, 6)
     else:
-        assert scores(*arguments) == [pytest.approx({0: 200, 1: 100, 2: 40}, abs=1e-3)]
-
-
-def shares(image):
-    """The channels' shares of the brightness: probabilities, but NaN for a black image."""
-    means = channel_means(image)
-    return ops.divide(means, ops.reduce_sum(means, np.array([1]), keep_dims=True))
-
-
-@pytest.mark.parametrize("order", [(0, 1), (1, 0), (0, 0, 0, 1), (1, 1, 0)], ids=str)
-def test_outputs_for_what_is_no_image_are_not_judged(tmp_path, picture, order):
-    """Neither those of a file that could not be read nor of the rows that fill the last batch."""
-    broken = tmp_path / "broken.png"
-    broken.write_bytes(b"no image")
-    model = save_model(tmp_path / "shares.xml", shares, (3, 3, 8, 8))
-    done = run("-m", model, "-i", *[(picture, broken)[index] for index in order], "-b", "3")
-    assert done.returncode == 1
-    assert done.stderr == f"[ WARNING ] {broken}: cannot be decoded as an image\n" * order.count(1)
-    assert [{row[0]: row[1] for row in rows} for _, rows in tables(done.stdout)] == [
-        pytest.approx({0: 200 / 340, 1: 100 / 340, 2: 40 / 340}, abs=1e-3)
-    ] * order.count(0)
-
-
-def test_the_warning_is_about_the_first_batch_that_needs_one(tmp_path, channel_model, picture):
-    """Over 340 the picture's channels add up to 1, of the half as bright one to 0.5, white 2.25."""
-    half, white = tmp_path / "half.png", tmp_path / "white.png"
-    cv2.imwrite(str(half), cv2.imread(str(picture)) // 2)
-    cv2.imwrite(str(white), np.full((8, 8, 3), 255, np.uint8))
-    options = (
-        "-m",
-        channel_model,
-        "--scale_values",
-        "340",
-        "--infer_precision",
-        "f32",
-        "-b",
-        "2",
-        "-i",
-    )
-    done = run(*options, picture, picture, half, picture, white, white)
-    assert (done.returncode, done.stderr) == (
-        0,
-        "[ WARNING ] The model's outputs do not add up to 1 (0.5 to 1)\n",
-    )
-    assert len(tables(done.stdout)) == 6
+        assert sample.apply_batch_size(model, 6) == expected
+        assert list(model.input().shape) == [expected, 3, 8, 8]

@@ -1,300 +1,172 @@
-"""Each piece of the script works alone: pasted below the imports into a program of its own.
-
-The programs run in this process, which saves the imports. test_readme.py and test_inference.py run
-such ones alone.
-"""
+"""Each function to copy works in a program of its own, with the file's imports and nothing else."""
 
 import ast
 import re
-import runpy
-import textwrap
 
-import numpy as np
-import openvino as ov
 import pytest
-from helpers import (
-    DIGITS,
-    EFFICIENTNET,
-    FUNCTIONS,
-    LENET,
-    PHOTOS,
-    SOURCE,
-    TREE,
-    companions,
-    functions_to_copy,
-    names_in,
-    paste,
-    readme_section,
-)
+from helpers import DIGITS, LENET, PHOTOS, SCRIPT, run_python
 
-NAMED = {
-    piece: re.findall(r"`(\w+)`", named)
-    for piece, named in re.findall(
-        r"^\| `(\w+)`(?: with ([^|]+))? \|", readme_section("## Copy from it"), flags=re.M
-    )
+SOURCE = SCRIPT.read_text(encoding="utf-8")
+TREE = ast.parse(SOURCE)
+IMPORTS = [node for node in TREE.body if isinstance(node, ast.Import | ast.ImportFrom)]
+DEFINED = {
+    node.name: node for node in TREE.body if isinstance(node, ast.FunctionDef | ast.ClassDef)
 }
-PIECES = [
-    "build_preprocessing", "apply_batch_size", "decode", "center_crop", "resize", "center_box",
-    "read_ahead", "infer_in_order", "callback_on", "top_class_ids",
-]  # fmt: skip
+COMMENT, CODE = re.search(
+    r"\n(# Functions to copy\..*?\n)\n(.*?)\n# Options\n", SOURCE, flags=re.DOTALL
+).groups()
+TO_COPY = [node.name for node in ast.parse(CODE).body if hasattr(node, "name")]
+COMPANIONS = {}
+for line in re.findall(r"^#   \w+ needs .+", COMMENT, flags=re.MULTILINE):
+    needy, *needed = [name for name in re.findall(r"\w+", line) if name in DEFINED]
+    COMPANIONS[needy] = needed
 
+# Two digits at the same time; the second is in flight when the program ends
+INFER_IN_ORDER = f"""
+compiled_model = ov.Core().compile_model({str(LENET)!r}, "CPU", {{"NUM_STREAMS": "2"}})
+digits = np.fromfile({str(DIGITS)!r}, np.uint8, offset=16).reshape(10, 1, 1, 28, 28)
+tensors = [ov.Tensor(digit.astype(np.float32)) for digit in digits] * 5
+queue = ov.AsyncInferQueue(compiled_model, 2)
+found = [(key, output.argmax()) for key, output in infer_in_order(queue, enumerate(tensors))]
+assert found == [(number, number % 10) for number in range(50)]
+for key, output in infer_in_order(queue, enumerate(tensors)):
+    sys.exit("ended in the loop")
+"""
 
-def test_the_readme_names_the_pieces():
-    assert list(NAMED) == PIECES
+FIND_LAYOUT = """
+def layout(shape, stated=None):
+    image = ops.parameter(shape, np.float32)
+    model = ov.Model([ops.relu(image)], [image])
+    if stated:
+        ov.layout_helpers.set_layout(model.input(), ov.Layout(stated))
+    return find_layout(model)
 
+assert layout([1, 3, 224, 224]) == layout([1, 3, 224, 3]) == layout([1, 5, 5, 5]) == "NCHW"
+assert layout([-1, 224, 224, 3]) == layout([1, 28, 28, 1]) == "NHWC"
+assert layout([1, 3, 224, 224], "NHWC") == "NHWC"
+assert layout([3, 8, 8, 1], "CHWN") == "CHWN"
+try:
+    layout([1, 10])
+except ValueError as error:
+    assert "[1,10]" in str(error)
+else:
+    raise AssertionError
+"""
 
-def test_the_recipe_is_the_first_function_and_then_come_the_pieces_with_their_companions():
-    """Only `prepare_process` is above: OpenCV and numpy read the environment when imported."""
-    kinds = [node for node in TREE.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
-    prepare, recipe, *below = [node.name for node in kinds]
-    assert (prepare, recipe) == ("prepare_process", "classify_images")
-    last_import = [node for node in TREE.body if isinstance(node, ast.Import | ast.ImportFrom)][-1]
-    assert FUNCTIONS[prepare].lineno < last_import.lineno < FUNCTIONS[recipe].lineno
-    to_copy = functions_to_copy()
-    assert below[: len(to_copy)] == to_copy
-    assert set(to_copy) == {*PIECES, *(name for piece in PIECES for name in companions(piece))}
+# (30 - 10) / 2 is 10, (20 - 20) / 4 is 0, (10 - 30) / 8 is -2.5
+BUILD_PREPROCESSING = """
+image = ops.parameter([1, 3, 1, 2], np.float32)
+model = ov.Model([ops.abs(image)], [image])
+model = build_preprocessing(model, "NCHW", True, [10, 20, 30], [2, 4, 8], "sigmoid")
+pixels = np.array([[[[10, 20, 30], [30, 20, 10]]]], np.uint8)
+f32 = {"INFERENCE_PRECISION_HINT": "f32"}
+[output] = ov.Core().compile_model(model, "CPU", f32)(pixels).values()
+logits = np.array([[[[10, 0]], [[0, 0]], [[2.5, 0]]]])
+assert np.allclose(output, 1 / (1 + np.exp(-logits)), atol=1e-5)
+"""
 
+APPLY_BATCH_SIZE = """
+def model_with(shape_of_output):
+    image = ops.parameter([1, 3, 8, 8], np.float32)
+    means = ops.reduce_mean(image, np.array([2, 3]))
+    model = ov.Model([ops.reshape(means, np.array(shape_of_output), False)], [image])
+    ov.layout_helpers.set_layout(model.input(), ov.Layout("NCHW"))
+    return model
 
-@pytest.mark.parametrize("piece", PIECES)
-def test_the_readme_names_what_a_piece_needs_and_that_is_little(piece):
-    assert sorted(NAMED[piece]) == sorted(companions(piece))
-    assert len(companions(piece)) <= 2
-
-
-@pytest.mark.parametrize("piece", PIECES)
-def test_a_piece_refers_to_nothing_else_of_the_script(piece):
-    defined = {node.name for node in TREE.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
-    for node in TREE.body:
-        if isinstance(node, ast.Assign | ast.AnnAssign):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            defined |= {target.id for target in targets if isinstance(target, ast.Name)}
-    group = {piece, *NAMED[piece]}
-    used = {name for function in group for name in names_in(FUNCTIONS[function])}
-    assert not used & (defined - group)
-
+for shape, batch_size in (([-1, 3], 4), ([1, 3], 1), ([1, -1], 1)):
+    model = model_with(shape)
+    assert apply_batch_size(model, 4) == batch_size
+    assert model.input().shape == ov.Shape([batch_size, 3, 8, 8])
+    assert model.output().shape == ov.Shape([batch_size, 3])
+try:
+    apply_batch_size(model_with([3, -1]), 4)
+except ValueError as error:
+    assert "[3,1]" in str(error)
+else:
+    raise AssertionError
+"""
 
 DECODE = f"""
 for path in {list(map(str, PHOTOS))}:
-    for flags in (cv2.IMREAD_COLOR, cv2.IMREAD_GRAYSCALE):
-        expected = cv2.imread(path, flags)
-        assert np.array_equal(decode(path, flags), expected)
-        assert np.array_equal(decode(path, flags, np.full_like(expected, 7)), expected)
-        assert np.array_equal(decode(path, flags, np.full((4, 4), 7, np.uint8)), expected)
     assert np.array_equal(decode(path), cv2.imread(path))
+with open({str(PHOTOS[0])!r}, "rb") as photo, open("half.jpg", "wb") as half, open("empty", "wb"):
+    half.write(photo.read(50_000))
+for path, error in (("half.jpg", ValueError), ("empty", ValueError), ("not there", OSError)):
+    try:
+        decode(path)
+    except error:
+        continue
+    raise AssertionError(path)
 """
 
-# Each pixel is its own row and column. 60 rows in the form 48x192 are 15 columns wide, half of that
-# is 30 rows of 7.5 columns, which round() makes 8; 100 columns in the form 192x48 are 25 rows high.
-CENTER_CROP = """
-rows, columns = np.mgrid[:60, :100]
-pixels = np.dstack([rows, columns, rows ^ columns]).astype(np.uint8)
-for width, height, ratio, top, bottom, left, right in (
-    (224, 224, 0.5, 15, 45, 35, 65), (224, 224, 1, 0, 60, 20, 80), (50, 30, 1, 0, 60, 0, 100),
-    (48, 192, 1, 0, 60, 42, 57), (48, 192, 0.5, 15, 45, 46, 54), (192, 48, 1, 17, 42, 0, 100),
-    (224, 224, 0.001, 29, 30, 49, 50),
-):
-    for image in (pixels, pixels[:, :, 0]):
-        crop = center_crop(image, width, height, ratio)
-        assert np.array_equal(crop, image[top:bottom, left:right]), (width, height, ratio)
-        assert np.shares_memory(crop, image)
+# 640x480 becomes 341x256, of which the columns 58 to 282 and the rows 16 to 240 are taken
+CENTER_BOX = """
+box = center_box(np.zeros((480, 640, 3)), 224, 224, 0.875)
+assert np.allclose(box, [58 * 640 / 341, 16 * 480 / 256, 282 * 640 / 341, 240 * 480 / 256])
+assert center_box(np.zeros((480, 480)), 224, 224, 1) == (0, 0, 480, 480)
 """
-
-# A picture of 3x5 pixels. A square model sees the columns 1 to 3 of it; a third of that is the one
-# pixel in the middle.
-CENTER_CROP_OF_A_SMALL_IMAGE = """
-image = np.arange(15).reshape(3, 5)
-assert center_crop(image, 8, 8, 1).tolist() == [[1, 2, 3], [6, 7, 8], [11, 12, 13]]
-crop = center_crop(image, 8, 8, 1 / 3)
-assert crop.tolist() == [[7]]
-crop[:] = 70
-assert image[1, 2] == 70
-"""
-
-READ_AHEAD = f"""
-paths = {list(map(str, PHOTOS))} * 3
-
-def read(path, row):
-    row[:] = cv2.resize(cv2.imread(path), (32, 24))
-
-read_paths = []
-for batch, tensor in read_ahead(paths, (4, 24, 32, 3), read):
-    read_paths += batch
-    assert isinstance(tensor, ov.Tensor) and tensor.data.dtype == np.uint8
-    assert len(tensor.data) == 4
-    for path, row in zip(batch, tensor.data):
-        assert np.array_equal(row, cv2.resize(cv2.imread(path), (32, 24)))
-assert read_paths == paths
-"""
-
-READ_AHEAD_RAISES = """
-class Unreadable(Exception):
-    pass
-
-raised = Unreadable("7")
-
-def read(item, row):
-    if item == 7:
-        raise raised
-
-batches = read_ahead(range(100), (4, 2, 2, 3), read)
-assert next(batches)[0] == [0, 1, 2, 3]
-try:
-    next(batches)
-except Unreadable as error:
-    assert error is raised
-else:
-    raise AssertionError
-"""
-
-INFER_IN_ORDER = f"""
-f32 = {{"INFERENCE_PRECISION_HINT": "f32"}}
-compiled_model = ov.Core().compile_model({str(LENET)!r}, "CPU", f32)
-queue = ov.AsyncInferQueue(compiled_model, 3)
-digits = np.fromfile({str(DIGITS)!r}, np.uint8, offset=16)
-digits = digits.reshape(10, 1, 1, 28, 28).astype(np.float32)
-keys = [object() for _ in range(50)]
-for of_type in (lambda array: array, ov.Tensor):
-    inputs = ((key, of_type(digits[i % 10])) for i, key in enumerate(keys))
-    results = list(infer_in_order(queue, inputs))
-    assert [id(key) for key, _ in results] == [id(key) for key in keys]
-    outputs = [output for _, output in results]
-    assert [int(output.argmax()) for output in outputs] == [i % 10 for i in range(50)]
-    for i, output in enumerate(outputs):
-        assert np.allclose(output, compiled_model(digits[i % 10])[0], atol=1e-6)
-    for request in queue:
-        memory = request.get_output_tensor().data
-        assert not any(np.shares_memory(output, memory) for output in outputs)
-"""
-
-# A model that is no classifier: its output is its input, [N,C,H,W] or [N,H,W,C].
-BUILD_PREPROCESSING = """
-pixels = np.random.default_rng(0).integers(0, 256, (2, 4, 5, 3), np.uint8)
-for layout, shape, axes in (
-    ("NCHW", [2, 3, 4, 5], (0, 3, 1, 2)), ("[N,H,W,C]", [2, 4, 5, 3], (0, 1, 2, 3)),
-):
-    for mean, scale in (
-        (np.array([10, 20, 30]), np.array([2, 4, 8])), ([10, 20, 30], [2, 4, 8]), (127, 128.0),
-        (np.float32(5), None), (None, 255), (None, None), (np.full((1, 1, 3), 7.0), np.array(128)),
-    ):
-        image = ops.parameter(shape, np.float32)
-        model = ov.Model([ops.relu(image)], [image])
-        model = build_preprocessing(model, layout, True, mean, scale)
-        assert model.input().shape == ov.Shape([2, 4, 5, 3])
-        assert model.input().element_type == ov.Type.u8
-        subtract = np.float32(0 if mean is None else mean)
-        divide = np.float32(1 if scale is None else scale)
-        expected = np.maximum((pixels[..., ::-1] - subtract) / divide, 0).transpose(axes)
-        f32 = {"INFERENCE_PRECISION_HINT": "f32"}
-        [output] = ov.Core().compile_model(model, "CPU", f32)(pixels).values()
-        assert output.dtype == np.float32
-        assert np.allclose(output, expected, atol=1e-4), (layout, mean, scale)
-"""
-
-BUILD_PREPROCESSING_REFUSES = """
-image = ops.parameter([1, 10], np.float32)
-try:
-    build_preprocessing(ov.Model([ops.relu(image)], [image]), "NCHW")
-except RuntimeError as error:
-    assert "Layout is not consistent with input shape [1,10]" in str(error)
-else:
-    raise AssertionError
-"""
-
-# Without a layout OpenVINO's own error says what to do; with one the batch is set.
-APPLY_BATCH_SIZE = f"""
-model = ov.Core().read_model({str(EFFICIENTNET)!r})
-model.input().node.set_layout(ov.Layout())
-try:
-    apply_batch_size(model, 4)
-except RuntimeError as error:
-    assert "set_layout" in str(error)
-else:
-    raise AssertionError
-ov.layout_helpers.set_layout(model.input(), ov.Layout("NCHW"))
-assert apply_batch_size(model, 4) == 4
-assert model.input().shape[0] == model.output().shape[0] == 4
-"""
-
-TOP_CLASS_IDS = """
-assert top_class_ids(np.array([0.1, 0.4, 0.1, 0.4]), 3).tolist() == [1, 3, 0]
-assert top_class_ids(np.array([0.1, np.nan, 0.3]), 10).tolist() == [2, 0, 1]
-"""
-
 
 # Halved, a value has the weights 1/8, 3/8, 3/8 and 1/8 of four pixels, at the edge 3/7, 3/7 and
-# 1/7 of three. In twice the size it has 3/4 of one pixel and 1/4 of its neighbour.
+# 1/7 of three. In twice the size it has 3/4 of one pixel and 1/4 of its neighbour,
+# or the bicubic weights -9/128, 111/128, 29/128 and -3/128 of four
 RESIZE = """
 row = np.array([[0, 80, 160, 240]], np.uint8)
 left, right = (3 * 0 + 3 * 80 + 160) / 7, (80 + 3 * 160 + 3 * 240) / 7
 assert resize(row, 2, 1).tolist() == [[round(left), round(right)]]
 assert resize(row, 8, 1).tolist() == [[0, 20, 60, 100, 140, 180, 220, 240]]
-assert resize(row, 4, 1, cubic=True).tolist() == row.tolist()
-colours = np.dstack([row, row // 2, 255 - row])
-assert resize(colours, 8, 3).shape == (3, 8, 3)
-assert resize(colours, 2, 2, True, (1, 0, 3, 1)).shape == (2, 2, 3)
+assert resize(row.T, 1, 8)[:, 0].tolist() == [0, 20, 60, 100, 140, 180, 220, 240]
+assert resize(row, 2, 1, cubic=True, box=(1, 0, 3, 1)).tolist() == [[80, 160]]
+step = np.array([[0, 0, 0, 0, 128, 128, 128, 128]], np.uint8)
+assert resize(step, 16, 1, cubic=True)[0, 5:11].tolist() == [0, 0, 26, 102, 137, 131]
 """
 
-# 640x480 becomes 341x256, of which the columns 58 or 59 to 282 and the rows 16 to 240 are taken.
-CENTER_BOX = """
-left, top, right, bottom = center_box(np.zeros((480, 640, 3)), 224, 224, Fraction(7, 8))
-assert np.allclose([left, right], [58 * 640 / 341, 282 * 640 / 341])
-assert np.allclose([top, bottom], [16 * 480 / 256, 240 * 480 / 256])
-assert center_box(np.zeros((480, 480)), 224, 224, 1) == (0, 0, 480, 480)
+READ_AHEAD = """
+def read(name, row):
+    row[:] = len(name)
+
+[(batch, tensor), (last, last_tensor)] = read_ahead(["a", "bb", "ccc"], [2, 1, 1, 3], read)
+assert (batch, last) == (["a", "bb"], ["ccc"])
+assert tensor.data.tolist() == [[[[1, 1, 1]]], [[[2, 2, 2]]]]
+assert last_tensor.data.tolist() == [[[[3, 3, 3]]], [[[0, 0, 0]]]]
 """
 
-CALLBACK_ON = f"""
-compiled_model = ov.Core().compile_model({str(LENET)!r}, "CPU")
-queue = ov.AsyncInferQueue(compiled_model, 3)
-digits = np.fromfile({str(DIGITS)!r}, np.uint8, offset=16).reshape(10, 1, 1, 28, 28)
-found = {{}}
-
-def keep_class(request, number):
-    found[number] = int(request.get_output_tensor().data.argmax())
-
-for _ in range(50):
-    found.clear()
-    with callback_on(queue, keep_class):
-        for number, digit in enumerate(digits):
-            queue.start_async(ov.Tensor(digit.astype(np.float32)), userdata=number)
-    assert found == {{number: number for number in range(10)}}
+CLASS_PROBABILITIES = """
+assert class_probabilities(np.array([[[[0.25]], [[0.75]]]])).tolist() == [[0.25, 0.75]]
+assert class_probabilities(np.array([[0.25], [1]])).tolist() == [[0.75, 0.25], [0, 1]]
 """
 
+TOP_CLASS_IDS = """
+assert top_class_ids(np.array([0.1, 0.4, 0.1, 0.4], np.float32), 3).tolist() == [1, 3, 0]
+"""
 
-PROGRAMS = [
-    ("decode", DECODE),
-    ("resize", RESIZE),
-    ("center_box", CENTER_BOX),
-    ("callback_on", CALLBACK_ON),
-    ("center_crop", CENTER_CROP),
-    ("center_crop", CENTER_CROP_OF_A_SMALL_IMAGE),
-    ("read_ahead", READ_AHEAD),
-    ("read_ahead", READ_AHEAD_RAISES),
-    ("infer_in_order", INFER_IN_ORDER),
-    ("build_preprocessing", BUILD_PREPROCESSING),
-    ("build_preprocessing", BUILD_PREPROCESSING_REFUSES),
-    ("apply_batch_size", APPLY_BATCH_SIZE),
-    ("top_class_ids", TOP_CLASS_IDS),
-]
-
-
-@pytest.mark.parametrize("piece, program", PROGRAMS, ids=[piece for piece, _ in PROGRAMS])
-def test_alone_in_a_program(tmp_path, monkeypatch, capfd, piece, program):
-    path = paste(tmp_path / "program.py", [piece], program)
-    monkeypatch.chdir(tmp_path)
-    runpy.run_path(str(path), run_name="__main__")
-    assert capfd.readouterr() == ("", "")
+PROGRAMS = {
+    "infer_in_order": INFER_IN_ORDER,
+    "find_layout": FIND_LAYOUT,
+    "build_preprocessing": BUILD_PREPROCESSING,
+    "apply_batch_size": APPLY_BATCH_SIZE,
+    "decode": DECODE,
+    "center_box": CENTER_BOX,
+    "resize": RESIZE,
+    "read_ahead": READ_AHEAD,
+    "class_probabilities": CLASS_PROBABILITIES,
+    "top_class_ids": TOP_CLASS_IDS,
+}
 
 
-def test_the_lines_at_the_top_of_the_script_infer(capfd):
-    """They print the outputs in the order of the inputs."""
-    [lines] = re.findall(r"in a few lines:\n\n(.*?)\n\n`infer_in_order`", SOURCE, flags=re.S)
-    compiled_model = ov.Core().compile_model(LENET, "CPU")
-    digits = np.fromfile(DIGITS, np.uint8, offset=16).reshape(10, 1, 1, 28, 28).astype(np.float32)
-    names = {"ov": ov, "compiled_model": compiled_model, "tensors": map(ov.Tensor, digits)}
-    exec(textwrap.dedent(lines), names)
-    assert [int(output.argmax()) for [output] in names["started"]] == list(range(10))
-    assert capfd.readouterr().out
+def test_every_function_to_copy_has_a_program_here_and_only_two_need_others():
+    assert COMPANIONS == {
+        "infer_in_order": ["Run", "callback_on"],
+        "resize": ["resize_rows", "filter_weights"],
+    }
+    needed = [name for names in COMPANIONS.values() for name in names]
+    assert sorted(TO_COPY) == sorted([*PROGRAMS, *needed])
 
 
-def test_each_piece_has_a_program():
-    assert {piece for piece, _ in PROGRAMS} == set(PIECES)
+@pytest.mark.parametrize("function", PROGRAMS)
+def test_a_function_works_in_a_program_of_its_own(function, tmp_path):
+    pieces = [DEFINED[name] for name in (*COMPANIONS.get(function, ()), function)]
+    pasted = ast.unparse([*IMPORTS, *pieces])
+    (tmp_path / "program.py").write_text(pasted + PROGRAMS[function], encoding="utf-8")
+    done = run_python("program.py", cwd=tmp_path)
+    end = (1, "ended in the loop\n") if function == "infer_in_order" else (0, "")
+    assert (done.returncode, done.stderr) == end

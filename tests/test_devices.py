@@ -1,29 +1,53 @@
-"""Devices: those that combine others, that a plugin folder brings, that are not there."""
+"""Devices that combine others, that are not there or come with a folder; extensions; the cache."""
 
 import shutil
 from pathlib import Path
 
+import cv2
+import numpy as np
 import openvino as ov
 import pytest
-from helpers import DIGITS, LENET, classify, fails_with_one_line, run, top_ids
+from helpers import (
+    DIGITS,
+    LENET,
+    PHOTOS,
+    channel_means,
+    error_line,
+    run_process,
+    save_model,
+    save_model_with_twice,
+    tables,
+    values,
+)
+from openvino import opset13 as ops
 
-DEVICES_HERE = ", ".join(ov.Core().available_devices)
+DIGITS_BY_LENET = ("-m", LENET, "-i", DIGITS)
+DEVICES_HERE = ov.Core().available_devices
 CPU_PLUGIN = Path(ov.__file__).parent / "libs" / "libopenvino_intel_cpu_plugin.so"
 needs_cpu_plugin = pytest.mark.skipif(
-    not CPU_PLUGIN.is_file(),
-    reason="the openvino wheel of this platform has its CPU plugin under another name",
+    not CPU_PLUGIN.is_file(), reason="this platform's CPU plugin has another name"
 )
 
 
-def digits_on(device, *options, **run_options):
-    results = classify("-m", LENET, "-i", DIGITS, "-d", device, *options, **run_options)
-    return [top_ids(rows)[0] for _, rows in results]
+@pytest.fixture(scope="module")
+def on_cpu():
+    return list(map(pytest.approx, values(*DIGITS_BY_LENET, "-d", "CPU")))
 
 
-@pytest.mark.parametrize("options", [(), ("-b", "1", "-nireq", "4")], ids=["default", "one-by-one"])
-@pytest.mark.parametrize("device", ["HETERO:CPU", "MULTI:CPU", "AUTO", "AUTO:CPU", "BATCH:CPU(2)"])
-def test_devices_that_combine_others(device, options):
-    assert digits_on(device, *options) == list(range(10))
+# Devices
+
+
+@pytest.mark.parametrize("device", ["AUTO", "MULTI:CPU", "HETERO:CPU", "BATCH:CPU(4)", "AUTO:CPU"])
+def test_a_device_that_combines_others_gives_the_tables_of_the_cpu(device, on_cpu):
+    options = ("-b", "1", "-nireq", "4", "-d")
+    assert values(*DIGITS_BY_LENET, *options, device) == on_cpu
+
+
+@pytest.mark.parametrize("device", ["FOO", "HETERO:FOO,CPU", "cpu", ""])
+def test_a_device_that_does_not_exist_is_named_and_those_that_do_are_listed(device):
+    line = error_line(*DIGITS_BY_LENET, "-d", device)
+    assert f" {device} (" in line
+    assert f"({'available target devices: ' + ', '.join(DEVICES_HERE)})" in line
 
 
 @pytest.fixture(scope="module")
@@ -38,94 +62,80 @@ def plugin_folder(tmp_path_factory):
 
 
 @needs_cpu_plugin
-@pytest.mark.parametrize("device", ["MYCPU", "HETERO:MYCPU,CPU", "MULTI:MYCPU,CPU"])
-def test_plugin_folder(plugin_folder, device):
-    assert digits_on(device, "-pp", plugin_folder) == list(range(10))
+def test_a_plugin_folder_brings_its_device(plugin_folder, on_cpu, monkeypatch):
+    monkeypatch.chdir(plugin_folder.parent)
+    assert values(*DIGITS_BY_LENET, "-d", "MYCPU", "-pp", plugin_folder.name) == on_cpu
+    assert "MYCPU" in error_line(*DIGITS_BY_LENET, "-d", "MYCPU")  # without the folder
 
 
-@needs_cpu_plugin
-def test_plugin_folder_by_relative_path(plugin_folder):
-    assert digits_on("MYCPU", "-pp", plugin_folder.name, cwd=plugin_folder.parent) == list(
-        range(10)
-    )
+def test_a_plugin_folder_without_plugins_xml_is_an_error(tmp_path):
+    assert str(tmp_path / "plugins.xml") in error_line(*DIGITS_BY_LENET, "-pp", tmp_path)
 
 
-def test_without_its_folder_the_device_is_not_there():
-    error_for("MYCPU")
+# Extensions
 
 
-def test_plugin_folder_without_plugins_xml(tmp_path):
-    done = run("-m", LENET, "-i", DIGITS, "-pp", tmp_path)
-    assert done.returncode == 1
-    assert (
-        done.stderr == f"[ ERROR ] Cannot read {tmp_path}/plugins.xml: No such file or directory\n"
-    )
+@pytest.fixture(scope="module")
+def twice_model(tmp_path_factory):
+    """Returns twice the channels' means."""
+    path = tmp_path_factory.mktemp("custom") / "twice.xml"
+    return save_model_with_twice(path, lambda image: ops.relu(channel_means(image)))
 
 
-def error_for(device, *options):
-    line = fails_with_one_line("-m", LENET, "-i", DIGITS, "-d", device, *options)
-    available = f"(available target devices: {DEVICES_HERE})"
-    prefix = f"[ ERROR ] Cannot load the model to the device '{device}' {available}: "
-    assert line.startswith(prefix)
-    return line.removeprefix(prefix).removesuffix("\n")
+def test_an_extension_computes_its_operation(custom_op_library, twice_model, picture, monkeypatch):
+    monkeypatch.chdir(custom_op_library.parent)
+    [found] = values("-m", twice_model, "-i", picture, "-l", custom_op_library.name)
+    assert found == pytest.approx({0: 400, 1: 200, 2: 80}, rel=1e-5)
 
 
-@pytest.mark.skipif("GPU" in DEVICES_HERE, reason="there is a GPU")
-@pytest.mark.parametrize("device", ["GPU", "GPU.1", "HETERO:GPU,CPU", "BATCH:GPU(4)"])
-def test_no_gpu(device):
-    assert error_for(device)
+def test_a_run_with_an_extension_ends_the_process_cleanly(custom_op_library, twice_model, picture):
+    """Unloaded before what is made of its code, the library crashes the process, with HETERO."""
+    options = ("-m", twice_model, "-i", picture, "-l", custom_op_library, "-d", "HETERO:CPU")
+    done = run_process(*options)
+    assert (done.returncode, len(tables(done.stdout))) == (0, 1), done.stderr
 
 
-@pytest.mark.parametrize(
-    "device, named",
-    [
-        ("FOO", '"FOO"'),
-        ("cpu", '"cpu"'),
-        ("HETERO:FOO,CPU", '"FOO"'),
-        ("CPU,GPU", '"CPU,GPU"'),
-        ("CPU.7", "device id"),
-    ],
-)
-def test_misspelled(device, named):
-    """The reason is OpenVINO's own."""
-    assert named in error_for(device)
+def test_without_its_extension_the_error_names_the_operation(twice_model, picture):
+    assert "Twice" in error_line("-m", twice_model, "-i", picture)
 
 
-@pytest.mark.parametrize(
-    "device, named",
-    [
-        ("", '""'),
-        ("HETERO:", ""),
-        ("MULTI", ""),
-        ("BATCH:", '""'),
-        ("BATCH:CPU(x)", ""),
-        ("MULTI:AUTO", "AUTO"),
-        ("CPU,", '"CPU,"'),
-    ],
-)
-def test_incomplete_or_not_combinable(device, named):
-    reason = error_for(device)
-    assert reason and named in reason and "did you mean" not in reason.lower()
+def test_an_extension_that_is_no_library_is_named():
+    assert str(PHOTOS[0]) in error_line(*DIGITS_BY_LENET, "-l", PHOTOS[0])
 
 
-@needs_cpu_plugin
-@pytest.mark.parametrize("device", ["MINE", "HETERO:MINE,CPU"])
-@pytest.mark.parametrize(
-    "library, named",
-    [
-        (CPU_PLUGIN, "is used for MINE , while it contains implementation for CPU"),
-        (
-            CPU_PLUGIN.with_name("no-such-library.so"),
-            "cannot open shared object file: No such file or directory",
+# The cache and the precision
+
+
+def test_a_cache_folder_is_made_and_used_again(tmp_path, on_cpu):
+    folder = tmp_path / "made" / "cache"
+
+    def run_with_cache():
+        assert values(*DIGITS_BY_LENET, "--cache_dir", folder) == on_cpu
+        return {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+
+    written = run_with_cache()
+    assert written
+    assert run_with_cache() == written
+
+
+def test_a_cache_folder_that_cannot_be_made_is_an_error(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    folder = tmp_path / "file" / "cache"
+    assert str(folder) in error_line(*DIGITS_BY_LENET, "--cache_dir", folder)
+
+
+def test_f32_computes_in_f32(tmp_path):
+    """Where the CPU has bf16 instructions, 257 would be 256 by default, without a word."""
+    model = save_model(
+        tmp_path / "convolution.xml",
+        lambda image: ops.reduce_mean(
+            ops.convolution(
+                image, np.ones((32, 3, 1, 1), np.float32), [1, 1], [0, 0], [0, 0], [1, 1]
+            ),
+            np.array([2, 3]),
         ),
-    ],
-    ids=["another-name", "not-there"],
-)
-def test_a_plugin_that_cannot_be_loaded(tmp_path, library, named, device):
-    """The other devices are there, and the error lists them."""
-    (tmp_path / "plugins.xml").write_text(
-        f'<ie><plugins><plugin name="MINE" location="{library}"/></plugins></ie>'
     )
-    reason = error_for(device, "-pp", tmp_path)
-    assert str(library) in reason and named in reason
-    assert digits_on("CPU", "-pp", tmp_path) == list(range(10))
+    picture = tmp_path / "picture.png"
+    cv2.imwrite(str(picture), np.full((8, 8, 3), (200, 40, 17), np.uint8))
+    [found] = values("-m", model, "-i", picture)
+    assert found == dict.fromkeys(range(10), 257)

@@ -1,392 +1,347 @@
-"""`infer_in_order`, in the sample and alone.
-
-What waits is bounded, a failure is reported, any end is a clean end.
-"""
+"""Asynchronous inference and reading ahead: as functions, and in whole runs."""
 
 import re
-import sys
-import weakref
+import threading
 
-import cv2
 import numpy as np
 import openvino as ov
 import pytest
 from helpers import (
     DIGITS,
-    FAILING_CALLBACK,
+    EFFICIENTNET,
     LENET,
-    NO_PROBABILITIES,
-    PHOTOS,
-    at_once,
-    classify,
-    paste,
-    repeated_products,
+    SCRIPT,
+    idx,
+    means_or_failure,
+    run,
     run_process,
     run_python,
+    save_model,
     tables,
+    values,
 )
 from openvino import opset13 as ops
 
 import classification_sample_async as sample
 
-REQUESTS_IN_FLIGHT = f"""
-core = ov.Core()
-model = core.read_model({str(LENET)!r})
-model.reshape([64, 1, 28, 28])  # small to load, and yet long to infer
-throughput = {{"PERFORMANCE_HINT": "THROUGHPUT"}}
-queue = ov.AsyncInferQueue(core.compile_model(model, "CPU", throughput), 4)
-
-def inputs(lost=None):
-    for number in range(12):
-        if number == lost:
-            raise ConnectionError("lost")
-        yield number, np.zeros((64, 1, 28, 28), np.float32)
-"""
+F32 = {"INFERENCE_PRECISION_HINT": "f32"}
 
 
-ENDS = {
-    "exhausted": (
-        "assert [key for key, _ in infer_in_order(queue, inputs())] == list(range(12))",
-        0,
-        "",
-    ),
-    "break": ("for key, output in infer_in_order(queue, inputs()):\n    break", 0, ""),
-    "left": ("results = infer_in_order(queue, inputs())\nnext(results)", 0, ""),
-    "exception": (
-        "for key, output in infer_in_order(queue, inputs()):\n    raise KeyError(key)",
-        1,
-        "KeyError: 0",
-    ),
-    "exit": ("for key, output in infer_in_order(queue, inputs()):\n    sys.exit(7)", 7, ""),
-    "source": (
-        "for key, output in infer_in_order(queue, inputs(6)):\n    pass",
-        1,
-        "ConnectionError: lost",
-    ),
-    "queue-first": (
-        """
-def infer(compiled_model, count):
-    queue = ov.AsyncInferQueue(compiled_model, 4)
-    return [key for key, _ in islice(infer_in_order(queue, inputs()), count)]
-
-compiled_model = core.compile_model(model, "CPU", {"PERFORMANCE_HINT": "THROUGHPUT"})
-for count in (12, 1, 12):
-    assert infer(compiled_model, count) == list(range(count))
-""",
-        0,
-        "",
-    ),
-    "callback": (
-        f"{FAILING_CALLBACK}\nfor result in infer_in_order(queue, inputs()):\n    pass",
-        1,
-        "MemoryError: no memory for the output",
-    ),
-    "callback-and-again": (
-        f"""
-get_output_tensor = ov._pyopenvino.InferRequest.get_output_tensor
-{FAILING_CALLBACK}
-try:
-    list(infer_in_order(queue, inputs()))
-except MemoryError:
-    ov._pyopenvino.InferRequest.get_output_tensor = get_output_tensor
-assert [key for key, _ in infer_in_order(queue, inputs())] == list(range(12))
-""",
-        0,
-        "",
-    ),
-    "failed-inference": (  # after twenty that succeed
-        """
-queue = ov.AsyncInferQueue(core.compile_model(sys.argv[1], "CPU"), 4)
-images = [np.full((1, 3, 8, 8), 3 if number < 20 else 200, np.float32) for number in range(40)]
-for key, output in infer_in_order(queue, enumerate(images)):
-    assert key < 20
-""",
-        1,
-        "RuntimeError: ",
-    ),
-}
-# What is wrong with these shows by luck: OpenVINO's threads may let go of the callback in time. The
-# others went wrong in each run in which `infer_in_order` left requests running.
-TIMING_DECIDES = {
-    "exhausted",
-    "break",
-    "left",
-    "queue-first",
-    "callback-and-again",
-    "failed-inference",
-}
+# infer_in_order
 
 
 @pytest.fixture(scope="module")
-def done_ends(tmp_path_factory, failing_model):
-    """{end: its runs}. All of them in one queue: a run alone would leave a core idle."""
-    folder = tmp_path_factory.mktemp("ends")
-    paths = {
-        end: paste(folder / f"{end}.py", ["infer_in_order"], REQUESTS_IN_FLIGHT + program)
-        for end, (program, _, _) in ENDS.items()
-    }
-    ends = [end for end in ENDS for _ in range(2 if end in TIMING_DECIDES else 1)]
-    env = {
-        "OPENBLAS_NUM_THREADS": "1"
-    }  # as the script has it: its other threads only take time to start
-    runs = at_once(lambda end: run_python(paths[end], failing_model, timeout=20, env=env), ends)
-    return {end: [done for name, done in zip(ends, runs) if name == end] for end in ENDS}
+def slow_model():
+    """Returns its one value, after as many matrix products as that value says."""
+    image = ops.parameter([1, 1], np.float32)
+    matrix = ops.parameter([150, 150], np.float32)
+    go_on = ops.constant(np.array(True))
+    product = ops.matmul(matrix, matrix, False, False)
+    loop = ops.loop(ops.squeeze(ops.convert(image, np.int32), np.array([0, 1])), go_on)
+    loop.set_function(ov.Model([product, ops.constant(np.array(True))], [matrix]))
+    loop.set_special_body_ports([-1, 1])
+    zeros = ops.constant(np.zeros((150, 150), np.float32))
+    loop.set_merged_input(matrix, zeros.output(0), product.output(0))
+    zero = ops.reduce_max(loop.get_iter_value(product.output(0), -1), np.array([0, 1]))
+    model = ov.Model([ops.add(image, zero)], [image])
+    return ov.Core().compile_model(model, "CPU", {"NUM_STREAMS": "2", **F32})
 
 
-@pytest.mark.parametrize("end", ENDS)
-def test_any_end_is_a_clean_end(done_ends, end):
-    _, status, error = ENDS[end]
-    assert done_ends[end]
-    for done in done_ends[end]:
-        assert (done.returncode, done.stdout) == (status, ""), done.stderr
-        if error:
-            assert [line for line in done.stderr.splitlines() if line.startswith(error)], (
-                done.stderr
-            )
-        else:
-            assert done.stderr == ""
+def tensors(numbers):
+    for number in numbers:
+        yield f"key {number}", ov.Tensor(np.full((1, 1), number, np.float32))
 
 
-class RecordingQueue(ov.AsyncInferQueue):
-    """Keeps a weak reference to the first callback that it is given."""
-
-    callback = None
-
-    def set_callback(self, callback):
-        self.callback = self.callback or weakref.ref(callback)
-        super().set_callback(callback)
+def expected(numbers):
+    return [(f"key {number}", number) for number in numbers]
 
 
-@pytest.fixture(scope="module")
-def compiled_lenet():
-    return ov.Core().compile_model(LENET, "CPU", {"PERFORMANCE_HINT": "THROUGHPUT"})
+def as_numbers(results):
+    return [(key, output.item()) for key, output in list(results)]
 
 
-@pytest.fixture
-def patient_threads():
-    """A thread that waits for the interpreter does not ask for it before a minute is over."""
-    usual = sys.getswitchinterval()
-    sys.setswitchinterval(60)
-    yield
-    sys.setswitchinterval(usual)
+@pytest.mark.parametrize("requests", [1, 4])
+def test_each_output_belongs_to_its_key_in_the_order_of_the_inputs(slow_model, requests):
+    numbers = [1, 2000, *range(2, 60)]  # the second is overtaken
+    queue = ov.AsyncInferQueue(slow_model, requests)
+    for _ in range(2):
+        assert as_numbers(sample.infer_in_order(queue, tensors(numbers))) == expected(numbers)
 
 
-def digits(lost=None):
-    for number in range(20):
-        if number == lost:
-            raise ConnectionError
-        yield number, np.zeros((1, 1, 28, 28), np.float32)
-
-
-@pytest.mark.parametrize(
-    "end, times", [("exhausted", 100), ("closed", 400), ("source", 200), ("callback", 2)]
-)
-def test_at_the_end_nothing_holds_the_callback(
-    compiled_lenet, monkeypatch, patient_threads, end, times
-):
-    """OpenVINO's threads have let go of it, though each needs the interpreter of this one first."""
-
-    def no_memory(request):
-        raise MemoryError
-
-    if end == "callback":
-        monkeypatch.setattr(ov._pyopenvino.InferRequest, "get_output_tensor", no_memory)
-    for _ in range(times):
-        queue = RecordingQueue(compiled_lenet, 4)
-        results = sample.infer_in_order(queue, digits(10 if end == "source" else None))
-        try:
-            for _ in results:
-                assert queue.callback()
-                if end == "closed":
-                    break
-            results.close()
-        except (ConnectionError, MemoryError) as error:
-            raised = type(error)
-            assert queue.callback() is None, "while the error is dealt with"
-        else:
-            raised = None
-        assert raised == {"source": ConnectionError, "callback": MemoryError}.get(end)
-        assert queue.callback() is None
-
-
-def test_results_that_wait_for_a_slow_one_are_bounded():
-    """A model that multiplies matrices as often as its input says: 3000 times, then once each."""
-    image, products = repeated_products()
-    model = ov.Model([products], [image])
-    queue = ov.AsyncInferQueue(ov.Core().compile_model(model, "CPU", {"NUM_STREAMS": "2"}), 4)
+def test_results_come_while_inputs_go_on(slow_model):
+    """With one request a tensor is started when the one before is done, which is then yielded."""
     taken = []
 
     def inputs():
-        for number in range(1000):
-            taken.append(number)
-            yield number, np.full((1, 1), 1 if number else 3000, np.float32)
+        for pair in tensors(range(20)):
+            taken.append(pair)
+            yield pair
 
-    results = sample.infer_in_order(queue, inputs())
-    assert next(results)[0] == 0
-    assert 4 < len(taken) <= 4 * 8 + 1
-    assert [number for number, _ in results] == list(range(1, 1000))
+    results = sample.infer_in_order(ov.AsyncInferQueue(slow_model, 1), inputs())
+    for count, _ in enumerate(results, start=1):
+        assert len(taken) <= count + 1
+    assert count == 20
+
+
+def test_leaving_the_loop_early_waits_for_what_runs_and_the_queue_works_on(slow_model):
+    queue = ov.AsyncInferQueue(slow_model, 4)
+    results = sample.infer_in_order(queue, tensors([100, *[3000] * 4]))
+    for _ in results:
+        break
+    results.close()
+    assert queue.is_ready()
+    assert as_numbers(sample.infer_in_order(queue, tensors(range(9)))) == expected(range(9))
+
+
+def test_an_exception_of_the_inputs_comes_out_and_the_queue_works_on(slow_model):
+    def inputs():
+        yield from tensors([1, 2, 3000])
+        raise ConnectionError("the camera is gone")
+
+    queue = ov.AsyncInferQueue(slow_model, 4)
+    with pytest.raises(ConnectionError, match="the camera is gone"):
+        list(sample.infer_in_order(queue, inputs()))
+    assert queue.is_ready()
+    assert as_numbers(sample.infer_in_order(queue, tensors(range(9)))) == expected(range(9))
+
+
+@pytest.mark.parametrize("wrong", [np.zeros((2, 2), np.float32), np.zeros((1, 1), np.uint8)])
+def test_a_tensor_that_does_not_fit_raises_and_a_new_queue_works(slow_model, wrong):
+    queue = ov.AsyncInferQueue(slow_model, 2)
+    with pytest.raises(RuntimeError):
+        list(sample.infer_in_order(queue, [*tensors([1, 2]), ("wrong", ov.Tensor(wrong))]))
+    queue = ov.AsyncInferQueue(slow_model, 2)
+    assert as_numbers(sample.infer_in_order(queue, tensors(range(9)))) == expected(range(9))
 
 
 @pytest.fixture(scope="module")
-def compiled_means():
-    """One stream: the memory of what waits for it is overwritten before, if nobody holds it."""
+def mean_model():
+    """One stream. A fixture: freed right after its queue, a compiled model can hang."""
     image = ops.parameter([1, 3, 64, 64], np.float32)
-    model = ov.Model([ops.reduce_mean(image, np.array([2, 3]))], [image])
-    return ov.Core().compile_model(
-        model, "CPU", {"NUM_STREAMS": "1", "INFERENCE_PRECISION_HINT": "f32"}
-    )
+    model = ov.Model([ops.reduce_mean(image, np.array([1, 2, 3]))], [image])
+    return ov.Core().compile_model(model, "CPU", {"NUM_STREAMS": "1", **F32})
 
 
-def tensors_that_share(numbers):
-    for number in numbers:
-        yield number, ov.Tensor(np.full((1, 3, 64, 64), number, np.float32), shared_memory=True)
-
-
-def tensors_of_their_own(numbers):
-    for number in numbers:
-        tensor = ov.Tensor(ov.Type.f32, ov.Shape([1, 3, 64, 64]))
-        tensor.data[:] = number
-        yield number, tensor
-
-
-def new_arrays(numbers):
-    for number in numbers:
-        yield number, np.full((1, 3, 64, 64), number, np.float32)
-
-
-def one_array_refilled(numbers):
-    array = np.empty((1, 3, 64, 64), np.float32)
-    for number in numbers:
-        array[:] = number
-        yield number, array
-
-
-@pytest.mark.parametrize("requests", [1, 2, 8])
-@pytest.mark.parametrize(
-    "inputs", [tensors_that_share, tensors_of_their_own, new_arrays, one_array_refilled]
-)
-def test_results_are_those_of_the_inputs_that_nobody_else_holds(compiled_means, inputs, requests):
-    """The mean of each is its number. An array may be refilled: it is copied."""
-    queue = ov.AsyncInferQueue(compiled_means, requests)
-    results = [
-        (key, output.tolist()) for key, output in sample.infer_in_order(queue, inputs(range(300)))
-    ]
-    assert results == [(number, [[number] * 3]) for number in range(300)]
-
-
-TWO_CALLS = """
-image = ops.parameter([1, 3, 64, 64], np.float32)
-model = ov.Model([ops.reduce_mean(image, np.array([2, 3]))], [image])
-compiled_model = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-
-def call(queue, start, count):
-    numbers = range(start, start + count)
-    arrays = (np.full((1, 3, 64, 64), number, np.float32) for number in numbers)
-    return infer_in_order(queue, zip(numbers, arrays))
-
-def check(results, start, count):
-    found = [(number, output.tolist()) for number, output in results]
-    assert found == [(number, [[number] * 3]) for number in range(start, start + count)], found
-
-def refused(queue):
-    try:
-        next(call(queue, 0, 50))
-    except RuntimeError as error:
-        assert str(error).startswith("the queue is in use: "), error
-    else:
-        raise AssertionError("a second call has begun")
-
-def refused_in_a_thread(queue):
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(refused, queue).result()
-
-for use in (refused, refused_in_a_thread):
-    for count in (20, 200):  # no more inputs than may wait, eight for each request, and more
-        queue = ov.AsyncInferQueue(compiled_model, 4)
-        first = call(queue, 1000, count)
-        assert next(first)[0] == 1000
-        use(queue)
-        check(first, 1001, count - 1)
-        check(call(queue, 0, 50), 0, 50)
-        left = call(queue, 1000, count)
-        next(left)
-        left = call(queue, 2000, count)  # in place of the one before, which ends
-        check(left, 2000, count)
-"""
-
-
-def test_of_two_calls_on_one_queue_the_second_is_refused_and_the_first_goes_on(tmp_path):
-    """It gets the queue when the first is exhausted, closed or deleted."""
-    done = run_python(paste(tmp_path / "program.py", ["infer_in_order"], TWO_CALLS), timeout=20)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-
-
-def test_a_callback_that_somebody_else_has_set_ends_the_call(compiled_means):
-    queue = ov.AsyncInferQueue(compiled_means, 2)
+def test_tensors_that_nobody_else_holds_stay_as_they_are_until_inferred(mean_model):
+    """Of eight requests most wait, while later ones take memory."""
 
     def inputs():
-        for number in range(5):
-            if number == 3:
-                queue.wait_all()
-                queue.set_callback(lambda request, future: None)
-            yield number, np.zeros(compiled_means.input(0).shape, np.float32)
+        for number in range(300):
+            array = np.full((1, 3, 64, 64), number, np.float32)
+            yield f"key {number}", ov.Tensor(array, shared_memory=True)
 
-    with pytest.raises(RuntimeError, match="replaced the callback"):
-        list(sample.infer_in_order(queue, inputs()))
+    results = sample.infer_in_order(ov.AsyncInferQueue(mean_model, 8), inputs())
+    assert as_numbers(results) == expected(range(300))
+
+
+@pytest.fixture(scope="module")
+def failing_model(tmp_path_factory):
+    return save_model(tmp_path_factory.mktemp("failing") / "fails.xml", means_or_failure)
+
+
+MANY_RUNS = f"""
+import numpy as np
+import openvino as ov
+from classification_sample_async import infer_in_order
+
+def compile_model():
+    return ov.Core().compile_model({str(EFFICIENTNET)!r}, "CPU", {{"PERFORMANCE_HINT": "LATENCY"}})
+
+tensor = ov.Tensor(np.zeros((1, 3, 224, 224), np.float32))
+inputs = [(number, tensor) for number in range(20)]
+"""
+
+AN_EXCEPTION_IN_THE_LOOP = """
+results = infer_in_order(ov.AsyncInferQueue(compile_model(), 4), inputs)
+for number, output in results:
+    raise ValueError("of the program that uses it")
+"""
+
+THE_QUEUE_FREED_BEFORE_THE_MODEL = """
+for _ in range(5):
+    compiled_model = compile_model()
+    assert len(list(infer_in_order(ov.AsyncInferQueue(compiled_model, 4), inputs))) == 20
+    del compiled_model
+"""
 
 
 @pytest.mark.parametrize(
-    "wrong", [None, np.zeros((2, 2), np.float32), "image"], ids=["None", "shape", "text"]
+    ("program", "status"), [(AN_EXCEPTION_IN_THE_LOOP, 1), (THE_QUEUE_FREED_BEFORE_THE_MODEL, 0)]
 )
-def test_what_is_no_input_is_an_error_and_not_the_result_before(compiled_means, wrong):
-    """The queue itself takes None for the request's last input."""
-    queue = ov.AsyncInferQueue(compiled_means, 2)
-    good = np.zeros(compiled_means.input(0).shape, np.float32)
-    with pytest.raises((RuntimeError, TypeError)):
-        list(sample.infer_in_order(queue, [(0, good), (1, wrong)]))
-    assert [key for key, _ in sample.infer_in_order(queue, [(0, good), (1, good)])] == [0, 1]
+def test_a_program_neither_aborts_nor_hangs_when_it_is_done(program, status):
+    done = run_python("-c", MANY_RUNS + program, env={"PYTHONPATH": str(SCRIPT.parent)})
+    assert done.returncode == status, done.stderr
 
 
-def test_arrays_among_tensors_stay_out_of_them():
-    """The queue copies an array into its request's last tensor, even into one of the caller's."""
-    image = ops.parameter([1, 1], np.float32)
-    compiled = ov.Core().compile_model(
-        ov.Model([ops.multiply(image, np.float32(2))], [image]), "CPU"
+def test_a_failing_inference_raises_runtime_error_after_the_results_before_it(failing_model):
+    queue = ov.AsyncInferQueue(ov.Core().compile_model(failing_model, "CPU", F32), 4)
+    images = [np.full((1, 3, 8, 8), 3 if number < 20 else 200) for number in range(40)]
+    inputs = ((n, ov.Tensor(image.astype(np.float32))) for n, image in enumerate(images))
+    keys = []
+    with pytest.raises(RuntimeError):
+        for key, output in sample.infer_in_order(queue, inputs):
+            keys.append(key)
+            assert output.tolist() == [[4, 4, 4]]
+    assert keys == list(range(len(keys))) and len(keys) <= 20
+
+
+def test_a_failing_inference_is_one_error_line_and_the_process_ends_cleanly(failing_model, picture):
+    done = run_process("-m", failing_model, "-i", *[picture] * 20, "-b", "1", "-nireq", "4")
+    assert done.returncode == 1, done.stderr
+    assert re.findall(r"^\[ (?!WARNING)(\w+) \]", done.stderr, flags=re.M) == ["ERROR"]
+
+
+# read_ahead
+
+
+def write(item, row):
+    row[:] = item
+
+
+def test_batches_are_full_but_the_last_whose_other_rows_are_zero():
+    found = [
+        (batch, tensor.element_type, tensor.data[:, 0, 0, 0].tolist())
+        for batch, tensor in sample.read_ahead(iter(range(1, 8)), (3, 2, 2, 1), write)
+    ]
+    assert found == [
+        ([1, 2, 3], ov.Type.u8, [1, 2, 3]),
+        ([4, 5, 6], ov.Type.u8, [4, 5, 6]),
+        ([7], ov.Type.u8, [7, 0, 0]),
+    ]
+
+
+def test_nothing_to_read_yields_nothing():
+    assert list(sample.read_ahead([], (3, 2, 2, 1), write)) == []
+
+
+def test_an_exception_of_read_comes_out_after_the_batches_before_it():
+    def read(item, row):
+        if item == 5:
+            raise EOFError("item 5")
+
+    batches = sample.read_ahead(range(100), (2, 2, 2, 1), read)
+    assert [next(batches)[0], next(batches)[0]] == [[0, 1], [2, 3]]
+    with pytest.raises(EOFError, match="item 5"):
+        next(batches)
+
+
+def test_the_next_batch_is_read_while_one_is_used_but_not_all(monkeypatch):
+    monkeypatch.setattr(sample.os, "sched_getaffinity", lambda process: range(4), raising=False)
+    is_read = [threading.Event() for _ in range(1000)]
+    lock, count = threading.Lock(), 0
+
+    def read(item, row):
+        nonlocal count
+        with lock:
+            count += 1
+        is_read[item].set()
+
+    batches = sample.read_ahead(range(1000), (8, 2, 2, 1), read)
+    for number in range(1, 4):
+        assert next(batches)[0][0] == 8 * (number - 1)
+        assert is_read[8 * (number + 1) - 1].wait(timeout=30)
+        with lock:
+            assert count <= 8 * (number + 2)
+    batches.close()
+    assert count <= 8 * 5
+
+
+def test_every_core_reads_even_if_a_batch_is_one_image(monkeypatch):
+    monkeypatch.setattr(sample.os, "sched_getaffinity", lambda process: range(6), raising=False)
+    all_read = threading.Barrier(6)
+    batches = sample.read_ahead(range(12), (1, 2, 2, 1), lambda *_: all_read.wait(timeout=30))
+    assert [batch for batch, _ in batches] == [[item] for item in range(12)]
+
+
+# Outputs
+
+
+@pytest.mark.parametrize(
+    "output, rows",
+    [
+        ([[0.25, 0.75]], [[0.25, 0.75]]),
+        ([[[[0.25]], [[0.75]]], [[[1]], [[0]]]], [[0.25, 0.75], [1, 0]]),  # [2,2,1,1]
+        ([[0.25], [1]], [[0.75, 0.25], [0, 1]]),
+    ],
+    ids=["vector", "with-sizes-of-1", "class-1-only"],
+)
+def test_class_probabilities_are_a_row_for_each_image(output, rows):
+    assert sample.class_probabilities(np.array(output, np.float32)).tolist() == rows
+
+
+@pytest.mark.parametrize(
+    "probabilities, number_top, class_ids",
+    [
+        ([0.1, 0.4, 0.1, 0.4], 3, [1, 3, 0]),
+        ([0.1, np.nan, 0.3], 10, [2, 0, 1]),
+    ],
+    ids=["ties", "nan-and-few"],
+)
+def test_top_class_ids(probabilities, number_top, class_ids):
+    assert sample.top_class_ids(np.float32(probabilities), number_top).tolist() == class_ids
+
+
+# Whole runs
+
+
+@pytest.fixture(scope="module")
+def numbered(tmp_path_factory):
+    """300 images of 2 pixels, which are the image's number, and a model that returns them."""
+    folder = tmp_path_factory.mktemp("numbered")
+    pixels = np.arange(300, dtype=">u2").tobytes()
+    (folder / "numbers.ubyte").write_bytes(idx(0x803, 300, 1, 2, data=pixels))
+    save_model(
+        folder / "numbers.xml",
+        lambda image: ops.reshape(image, np.array([-1, 2]), False),
+        (1, 1, 1, 2),
+        layout="NCHW",
     )
-    owned = np.ones((1, 1), np.float32)
-    tensor = ov.Tensor(owned, shared_memory=True)
-    inputs = [(0, tensor), (1, np.full((1, 1), 50, np.float32)), (2, tensor)]
-    for _ in range(2):
-        results = sample.infer_in_order(ov.AsyncInferQueue(compiled, 1), inputs)
-        assert [output.item() for _, output in results] == [2, 100, 2]
-        assert owned.item() == 1
+    return "-m", folder / "numbers.xml", "-i", folder / "numbers.ubyte"
 
 
-def test_failure_inside_inference(failing_model, tmp_path):
-    dark = tmp_path / "dark.png"
-    cv2.imwrite(str(dark), np.full((8, 8, 3), 3, np.uint8))
-    classify("-m", failing_model, "-i", dark, stderr=NO_PROBABILITIES)
-    for images in ([PHOTOS[0]], [dark] * 20 + [PHOTOS[0]] * 20):
-        done = run_process("-m", failing_model, "-i", *images, "-b", "1", "-nireq", "4", timeout=20)
-        assert done.returncode == 1
-        assert re.search(r"^\[ ERROR \] Inference failed: .+$", done.stderr, flags=re.M)
-        assert done.stderr.count("[ ERROR ]") == 1 and "Traceback" not in done.stderr
+@pytest.mark.parametrize(
+    "options",
+    ["", "-b 1 -nireq 4", "-b 7 -nireq 3", "-b 512", "-b 1 -nireq 1 -ni 2", "-b 64 -ni 3"],
+)
+def test_each_table_belongs_to_its_image(numbered, options):
+    """And -ni prints one table for each image, too."""
+    found = values(*numbered, *options.split())
+    assert [256 * row[0] + row[1] for row in found] == list(range(300))
 
 
-def test_failure_inside_the_callback():
-    """In the sample; what it does to the process of a program shows among `ENDS`."""
-    program = f"""
-import sys, openvino as ov, classification_sample_async as sample
-{FAILING_CALLBACK}
-sys.exit(sample.main(sys.argv[1:]))
-"""
+def test_iterations_run_that_often_and_print_the_throughput_above_the_closing_line(
+    softmax_model, picture
+):
+    done = run("-m", softmax_model, "-i", picture, "-ni", "20", "-v")
+    assert (done.returncode, len(tables(done.stdout))) == (0, 1)
+    assert done.stdout.count(" async request execution\n") == 20
+    assert re.search(r"\n\[ INFO \] Throughput: \d+\.\d\d FPS\n.*\n$", done.stdout)
+    assert "Throughput" not in run("-m", softmax_model, "-i", picture).stdout
 
-    def failed(options):
-        done = run_python("-c", program, "-m", LENET, "-i", DIGITS, *options, timeout=20)
-        return done.returncode, tables(done.stdout), done.stderr
 
-    options = [(), ("-b", "1", "-nireq", "3", "-ni", "5")]
-    assert (
-        at_once(failed, options)
-        == [(1, [], "[ ERROR ] Inference failed: no memory for the output\n")] * 2
-    )
+def test_performance_counters_are_a_line_for_each_layer():
+    lines = run("-m", LENET, "-i", DIGITS, "-pc").stdout.splitlines()
+    start = lines.index("[ INFO ] Performance counters:") + 1
+    end = next(i for i, line in enumerate(lines) if line.startswith("[ INFO ] Total time: "))
+    header, *layers = [line.removeprefix("[ INFO ] ").split() for line in lines[start:end]]
+    assert header == ["name", "layer_type", "exec_type", "status", "real_time_us"]
+    assert any("Convolution" in layer and "EXECUTED" in layer for layer in layers)
+    assert lines[end].split()[-2:] == [str(sum(int(layer[-1]) for layer in layers)), "us"]
+
+
+@pytest.mark.parametrize(
+    "options, hint",
+    [("-b 10", "LATENCY"), ("-b 1 -nireq 1", "LATENCY"), ("-b 1", "THROUGHPUT")],
+)
+def test_the_model_is_compiled_for_requests_that_overlap_or_not(monkeypatch, options, hint):
+    hints = []
+
+    class RecordingCore(ov.Core):
+        def compile_model(self, *args):
+            compiled_model = super().compile_model(*args)
+            hints.append(compiled_model.get_property("PERFORMANCE_HINT"))
+            return compiled_model
+
+    monkeypatch.setattr(ov, "Core", RecordingCore)
+    run("-m", LENET, "-i", DIGITS, *options.split())
+    assert hints == [hint]
