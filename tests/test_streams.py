@@ -80,18 +80,6 @@ def test_ctrl_c_ends_it_without_a_word():
     assert (process.returncode, printed) == (-signal.SIGINT, "")
 
 
-@needs_posix
-@pytest.mark.skipif(not shutil.which("bash"), reason="needs bash")
-def test_ctrl_c_ends_a_loop_of_a_shell():
-    """The shell goes on unless its child has died of the signal."""
-    loop = 'for run in 1 2 3; do "$@"; done; echo the end'
-    process = start(["bash", "-c", loop, "bash", *ENDLESS])
-    stdout, printed = press_ctrl_c(process)
-    assert (process.returncode, printed) == (-signal.SIGINT, "")
-    assert "Creating OpenVINO" not in stdout
-    assert "the end" not in stdout
-
-
 def test_ctrl_c_ends_the_first_process_of_a_container():
     unshare = ["unshare", "-p", "-f", "--mount-proc"]
     if not shutil.which("unshare") or subprocess.run([*unshare, "true"]).returncode:
