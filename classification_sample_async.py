@@ -9,6 +9,7 @@ line: options, images, the model, labels, and output.
 """
 
 import argparse
+import atexit
 import ctypes
 import io
 import math
@@ -67,8 +68,8 @@ def classify_images(args: argparse.Namespace) -> int:
     model = core.read_model(model_path)
     log_detail(*describe(model), "Read input images")
     layout = check_model(model)
-    stated_options, stated_labels = read_model_info(model)
-    log_detail(*fill_options(args, stated_options))
+    model_options, model_labels = read_model_info(model)
+    log_detail(*fill_options(args, model_options))
 
     # Step 3. Add the preprocessing to the model, so that the device does it
     model = build_preprocessing(
@@ -80,15 +81,15 @@ def classify_images(args: argparse.Namespace) -> int:
         activation=args.activation,
     )
 
-    # Step 4. Set the batch size from the image count. Up to 8 images go into one batch, so there is
-    # only one run. Use -b 1 to see several runs overlap, even with a few images
+    # Step 4. Set the batch size from the image count. With 8 images or fewer there is one batch, so
+    # the model runs once, and nothing overlaps. Use -b 1 to see several runs overlap
     wanted_size = args.batch_size or default_batch_size(len(images))
     batch_size = apply_batch_size(model, wanted_size)
     if batch_size != wanted_size:
         log_warning(f"The model does not support batch size {wanted_size}: using {batch_size}")
     log_detail(f"Set batch size {batch_size}", *describe(model))
     class_count = count_classes(model, args.activation)
-    labels = read_labels(args.labels, stated_labels, model_path, class_count)
+    labels = read_labels(args.labels, model_labels, model_path, class_count)
 
     # Step 5. Compile the model for the device: for throughput if runs can overlap, else for latency
     log("Loading the model to the plugin")
@@ -104,13 +105,13 @@ def classify_images(args: argparse.Namespace) -> int:
     except RuntimeError as error:
         raise RuntimeError(device_error_text(core, args.device, error)) from error
 
-    # Step 6. Create a queue of infer requests, each for one run at a time. With 0, the default,
-    # OpenVINO chooses how many
+    # Step 6. Create a queue of infer requests, each for one run at a time. If -nireq is not given,
+    # it is 0, and OpenVINO chooses how many
     queue = ov.AsyncInferQueue(compiled_model, min(args.number_infer_requests, run_count))
     log_detail("Create infer request")
 
     # Step 7. Infer asynchronously: infer_in_order, the next function, calls set_callback,
-    # start_async and wait_all. It is a generator: the loop below makes it work
+    # start_async and wait_all. Nothing starts until the loop below iterates over it
     log("Starting inference in asynchronous mode")
     start = time.perf_counter()
     read = partial(read_image, crop_ratio=args.center_crop, antialias=args.antialias)
@@ -144,7 +145,7 @@ def classify_images(args: argparse.Namespace) -> int:
 
 @dataclass
 class Run:
-    """A run of the model."""
+    """One inference, started or finished."""
 
     key: Any
     tensor: ov.Tensor  # kept alive while the request uses it
@@ -187,15 +188,15 @@ def infer_in_order(
 def callback_on(
     queue: ov.AsyncInferQueue, callback: Callable[[ov.InferRequest, Any], None]
 ) -> Iterator[None]:
-    """Calls `queue.set_callback`; at the end, waits until OpenVINO has let go of `callback`.
+    """Sets the callback of `queue`; at the end, waits until OpenVINO no longer refers to it.
 
-    One of OpenVINO's threads can hold it a moment longer than its request runs. If Python exits in
-    that moment, the process aborts. If the compiled model is deleted then, the process hangs
-    (OpenVINO 2026.4).
+    One of OpenVINO's threads can refer to it for a moment after its request is done. If Python
+    exits in that moment, the process aborts. If the compiled model is deleted in that moment, the
+    process hangs (OpenVINO 2026.4).
     """
     released = threading.Event()
 
-    def watched(request: ov.InferRequest, userdata: Any) -> None:
+    def forward(request: ov.InferRequest, userdata: Any) -> None:
         callback(request, userdata)
 
     def end() -> None:
@@ -205,14 +206,15 @@ def callback_on(
         queue.set_callback(lambda request, userdata: None)
         released.wait(timeout=1)
 
-    weakref.finalize(watched, released.set)  # when nothing refers to it any more
-    end_once = weakref.finalize(queue, end)  # runs at exit if it has not been called before
-    queue.set_callback(watched)
-    del watched  # from here on, only OpenVINO refers to it
+    weakref.finalize(forward, released.set)  # when nothing refers to `forward` any more
+    queue.set_callback(forward)
+    del forward  # from here on, only OpenVINO refers to it
+    atexit.register(end)  # in case Python exits first
     try:
         yield
     finally:
-        end_once()
+        atexit.unregister(end)
+        end()
 
 
 def read_ahead(
@@ -250,7 +252,7 @@ def read_ahead(
 
 
 def find_layout(model: ov.Model) -> str:
-    """Returns the layout of the input, such as "NCHW": stated by `model`, or else guessed.
+    """Returns the layout of the input, such as "NCHW": specified in `model`, or else guessed.
 
     Raises ValueError if the input does not have four dimensions.
     """
@@ -258,10 +260,10 @@ def find_layout(model: ov.Model) -> str:
     shape = port.partial_shape
     if shape.rank != 4:
         raise ValueError(f"The model's input {shape} is not an image, [N,C,H,W] or [N,H,W,C]")
-    stated = ov.layout_helpers.get_layout(port).to_string()  # such as "[N,C,H,W]"
-    stated = re.sub(r"\W", "", stated)
-    if set(stated) == set("NCHW"):
-        return stated
+    layout = ov.layout_helpers.get_layout(port).to_string()  # such as "[N,C,H,W]"
+    layout = re.sub(r"\W", "", layout)
+    if set(layout) == set("NCHW"):
+        return layout
     return "NHWC" if shape[3] in (1, 3) and shape[1] not in (1, 3) else "NCHW"
 
 
@@ -275,12 +277,12 @@ def build_preprocessing(
 ) -> ov.Model:
     """Adds preprocessing to `model`, so that it takes images as OpenCV decodes them: u8 [N,H,W,C].
 
-    `model` has one input, an image in `layout`, such as "NCHW", and is modified. Use the returned
-    model, whose output is f32. It turns BGR into RGB (`reverse_channels`), subtracts `mean`,
-    divides by `scale`, runs `model`, and applies `activation`: "softmax" or "sigmoid". `mean` and
-    `scale` are for pixels in 0..255: one number, or one for each channel. An i8 input gets
-    pixel - 128. An 8-bit output becomes a probability, as TensorFlow Lite defines it for softmax:
-    https://ai.google.dev/edge/litert/models/quantization_spec
+    `model` has one input, an image in `layout`, such as "NCHW". It is modified: use the model that
+    is returned. This one turns BGR into RGB (`reverse_channels`), subtracts `mean`, divides by
+    `scale`, runs the original, and applies `activation`, "softmax" or "sigmoid". Its output is f32.
+    `mean` and `scale` are for pixels in 0..255: one number, or one for each channel. An i8 input
+    gets pixel - 128. An 8-bit output becomes a probability, as TensorFlow Lite defines it for
+    softmax: https://ai.google.dev/edge/litert/models/quantization_spec
     Raises ValueError if `mean` or `scale` is given for an integer input, or `activation` for an
     8-bit output.
     https://docs.openvino.ai/2026/api/ie_python_api/_autosummary/openvino.preprocess.PrePostProcessor.html
@@ -811,10 +813,10 @@ def read_mean_and_scale(info: dict[str, str]) -> dict[str, list[float]]:
     return options
 
 
-def fill_options(args: argparse.Namespace, stated_options: dict[str, Any]) -> list[str]:
+def fill_options(args: argparse.Namespace, model_options: dict[str, Any]) -> list[str]:
     """Fills in the options that the user did not give; returns lines to log."""
     lines = []
-    for name, value in stated_options.items():
+    for name, value in model_options.items():
         if getattr(args, name) is None:
             setattr(args, name, value)
             lines.append(f"Taken from the model's model_info: {name} {value}")
@@ -849,14 +851,14 @@ def device_error_text(core: ov.Core, device: str, error: RuntimeError) -> str:
 
 
 def read_labels(
-    path: str | None, stated_labels: list[str], model_path: str, class_count: int
+    path: str | None, model_labels: list[str], model_path: str, class_count: int
 ) -> list[str] | None:
-    """Returns a label for each class: from `path`, or else those that the model states, or else
-    from a file beside the model.
+    """Returns a label for each class: those in `path`, or else in the model, or else in a file
+    beside it.
     """
-    if not path and stated_labels:
+    if not path and model_labels:
         source = "The model_info"
-        labels = [label.replace("_", " ") for label in stated_labels]
+        labels = [label.replace("_", " ") for label in model_labels]
     else:
         is_folder = os.path.isdir(model_path)
         stem = os.path.normpath(model_path) if is_folder else os.path.splitext(model_path)[0]
@@ -899,7 +901,7 @@ CLOSING_LINE = (
 
 
 def log(*lines: str) -> None:
-    """Prints in one write: tables stay whole where several runs share a terminal."""
+    """Prints in one write, so that tables stay whole if several programs share a terminal."""
     text = "".join(f"[ INFO ] {line}".rstrip() + "\n" for line in lines)
     print(text, end="", flush=True)
 
