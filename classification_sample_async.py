@@ -37,6 +37,8 @@ if __name__ == "__main__":
     sys.modules["openvino.tools.ovc"] = None  # type: ignore[assignment]
     # Limit numpy to one thread: with --antialias, images are resized on one thread per core
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # Silence OpenCV's own warnings: they do not name the file
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 
 import cv2
 import numpy as np
@@ -1005,8 +1007,6 @@ def set_up_process() -> None:
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # let `| head` end it without an error
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    # OpenCV's own warnings do not name the file
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     # Reuse the memory of freed images (glibc): a run over many photos takes a quarter less time
     with suppress(AttributeError, OSError, TypeError):
         for option in (-1, -3):  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
