@@ -1006,6 +1006,7 @@ def set_up_process() -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # let `| head` end it without an error
+    # Escape characters in labels and file names that the terminal cannot show
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     # Reuse the memory of freed images (glibc): a run over many photos takes a quarter less time
     with suppress(AttributeError, OSError, TypeError):
