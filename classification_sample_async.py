@@ -279,12 +279,12 @@ def build_preprocessing(
 ) -> ov.Model:
     """Adds preprocessing to `model`, so that it takes images as OpenCV decodes them: u8 [N,H,W,C].
 
-    `model` has one input, an image in `layout`, such as "NCHW". It is modified: use the model that
-    is returned. This one turns BGR into RGB (`reverse_channels`), subtracts `mean`, divides by
-    `scale`, runs the original, and applies `activation`, "softmax" or "sigmoid". Its output is f32.
-    `mean` and `scale` are for pixels in 0..255: one number, or one for each channel. An i8 input
-    gets pixel - 128. An 8-bit output becomes a probability, as TensorFlow Lite defines it for
-    softmax: https://ai.google.dev/edge/litert/models/quantization_spec
+    `model` has one input, an image in `layout`, such as "NCHW". Do not use it afterwards. The
+    returned model turns BGR into RGB (`reverse_channels`), subtracts `mean`, divides by `scale`,
+    runs `model`, and applies `activation`, "softmax" or "sigmoid". Its output is f32. `mean` and
+    `scale` are for pixels in 0..255: one number, or one for each channel. An i8 input gets
+    pixel - 128. An 8-bit output becomes a probability, as TensorFlow Lite defines it for softmax:
+    https://ai.google.dev/edge/litert/models/quantization_spec
     Raises ValueError if `mean` or `scale` is given for an integer input, or `activation` for an
     8-bit output.
     https://docs.openvino.ai/2026/api/ie_python_api/_autosummary/openvino.preprocess.PrePostProcessor.html
@@ -799,7 +799,7 @@ def read_model_info(model: ov.Model) -> tuple[dict[str, Any], list[str]]:
 
 
 def read_mean_and_scale(info: dict[str, str]) -> dict[str, list[float]]:
-    """Returns what `model_info` states as options for pixels in 0..255."""
+    """Returns the mean and the scale in `info`, a model's model_info, for pixels in 0..255."""
     maximum = 1.0
     mode = info.get("intensity_mode", "none")
     if mode == "scale_to_unit":  # its mean and scale are for pixels in 0..1

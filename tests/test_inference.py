@@ -17,7 +17,6 @@ from helpers import (
     run_process,
     run_python,
     save_model,
-    tables,
     values,
 )
 from openvino import opset13 as ops
@@ -116,7 +115,7 @@ def test_a_tensor_that_does_not_fit_raises_and_a_new_queue_works(slow_model, wro
 
 @pytest.fixture(scope="module")
 def mean_model():
-    """One stream. A fixture: freed right after its queue, a compiled model can hang."""
+    """Returns the mean of an image, in one stream."""
     image = ops.parameter([1, 3, 64, 64], np.float32)
     model = ov.Model([ops.reduce_mean(image, np.array([1, 2, 3]))], [image])
     return ov.Core().compile_model(model, "CPU", {"NUM_STREAMS": "1", **F32})
@@ -307,26 +306,6 @@ def test_each_table_belongs_to_its_image(numbered, options):
     """And -ni prints one table for each image, too."""
     found = values(*numbered, *options.split())
     assert [256 * row[0] + row[1] for row in found] == list(range(300))
-
-
-def test_iterations_run_that_often_and_print_the_throughput_above_the_closing_line(
-    softmax_model, picture
-):
-    done = run("-m", softmax_model, "-i", picture, "-ni", "20", "-v")
-    assert (done.returncode, len(tables(done.stdout))) == (0, 1)
-    assert done.stdout.count(" async request execution\n") == 20
-    assert re.search(r"\n\[ INFO \] Throughput: \d+\.\d\d FPS\n.*\n$", done.stdout)
-    assert "Throughput" not in run("-m", softmax_model, "-i", picture).stdout
-
-
-def test_performance_counters_are_a_line_for_each_layer():
-    lines = run("-m", LENET, "-i", DIGITS, "-pc").stdout.splitlines()
-    start = lines.index("[ INFO ] Performance counters:") + 1
-    end = next(i for i, line in enumerate(lines) if line.startswith("[ INFO ] Total time: "))
-    header, *layers = [line.removeprefix("[ INFO ] ").split() for line in lines[start:end]]
-    assert header == ["name", "layer_type", "exec_type", "status", "real_time_us"]
-    assert any("Convolution" in layer and "EXECUTED" in layer for layer in layers)
-    assert lines[end].split()[-2:] == [str(sum(int(layer[-1]) for layer in layers)), "us"]
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,8 @@
 import re
 import shlex
 
-import helpers
 import pytest
-from helpers import DATA, LENET, ROOT, SCRIPT, run, run_python, values
+from helpers import DATA, DIGITS, LENET, ROOT, SCRIPT, run, run_python, tables, values
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -34,7 +33,7 @@ def test_each_example_runs(command, monkeypatch, tmp_path):
     monkeypatch.chdir(ROOT)
     done = run(*args)
     assert (done.returncode, done.stderr) == (0, "")
-    assert helpers.tables(done.stdout)
+    assert tables(done.stdout)
 
 
 def test_the_table_of_the_quick_start_is_what_the_first_command_prints(monkeypatch):
@@ -73,8 +72,8 @@ def changed_model(number, folder, monkeypatch):
 @pytest.mark.parametrize("number", range(3))
 def test_a_changed_model_reads_the_same_digits(number, tmp_path, monkeypatch):
     path = changed_model(number, tmp_path, monkeypatch)
-    expected = values("-m", LENET, "-i", DATA / "digits.ubyte")
-    for rows, expected_rows in zip(values("-m", path, "-i", DATA / "digits.ubyte"), expected):
+    expected = values("-m", LENET, "-i", DIGITS)
+    for rows, expected_rows in zip(values("-m", path, "-i", DIGITS), expected):
         assert rows == pytest.approx(expected_rows, abs=1e-5)
 
 
